@@ -1,0 +1,3 @@
+//! krm-sops
+
+fn main() {}

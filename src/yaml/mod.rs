@@ -1,0 +1,136 @@
+//! YAML with its places: every node knows the bytes it stands on, so that output can be spliced and not re-serialised.
+//!
+//! All text from outside (resource lists, origin files, rules, config) is parsed here and nowhere else, within
+//! limits of depth and size. Values are not typed here: SOPS, Kubernetes and Go disagree about that.
+
+mod parse;
+
+pub use parse::{ParseError, parse};
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// One document of a YAML stream. JSON is one, too.
+#[derive(Debug)]
+pub struct Document<'i> {
+    /// Its content. An empty document is a plain, empty scalar.
+    pub root: Node<'i>,
+    /// The document's bytes, from its first content or comment to its end, without the `---` and `...` markers.
+    pub range: Range<usize>,
+}
+
+/// A value and the bytes it stands on.
+#[derive(Debug)]
+pub struct Node<'i> {
+    /// The bytes of the node itself, without tag and anchor: a quoted scalar with its quotes, a block scalar from its
+    /// `|` or `>` to the end of its last line's content, a flow collection with its brackets. Empty for an empty value.
+    pub range: Range<usize>,
+    /// The bytes from the first of tag and anchor on, where there is any, else the same as `range`.
+    pub whole: Range<usize>,
+    /// The anchor's number in the document, by which an alias refers to it.
+    pub anchor: Option<usize>,
+    /// The resolved tag, such as `tag:yaml.org,2002:str` or `!custom`.
+    pub tag: Option<String>,
+    /// What it is.
+    pub content: Content<'i>,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum Content<'i> {
+    /// A scalar, with its escapes and folds resolved.
+    Scalar {
+        /// Its text.
+        text: Cow<'i, str>,
+        /// How it is written.
+        style: ScalarStyle,
+    },
+    /// A mapping.
+    Mapping {
+        /// Its entries, in document order; keys are unique.
+        entries: Vec<Entry<'i>>,
+        /// Comments that stand inside it, in document order.
+        comments: Vec<Comment<'i>>,
+        /// Whether it is written in braces.
+        flow: bool,
+    },
+    /// A list.
+    Sequence {
+        /// Its items, in document order.
+        items: Vec<Node<'i>>,
+        /// Comments that stand inside it, in document order.
+        comments: Vec<Comment<'i>>,
+        /// Whether it is written in brackets.
+        flow: bool,
+    },
+    /// A reference to the node with this anchor number.
+    Alias(usize),
+}
+
+/// A key and its value.
+#[derive(Debug)]
+pub struct Entry<'i> {
+    /// The key. A key that is no scalar is refused by the parser.
+    pub key: Node<'i>,
+    /// The value.
+    pub value: Node<'i>,
+}
+
+/// A comment.
+#[derive(Debug)]
+pub struct Comment<'i> {
+    /// From its `#` to the end of its line, without the line break.
+    pub range: Range<usize>,
+    /// The text after the `#`.
+    pub text: Cow<'i, str>,
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScalarStyle {
+    /// Without quotes.
+    Plain,
+    /// `'…'`
+    SingleQuoted,
+    /// `"…"`
+    DoubleQuoted,
+    /// `|`
+    Literal,
+    /// `>`
+    Folded,
+}
+
+impl<'i> Node<'i> {
+    /// The value of a key, where this is a mapping that has it.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<&Node<'i>> {
+        self.entries().iter().find(|entry| entry.key.text() == Some(key)).map(|entry| &entry.value)
+    }
+
+    /// The entries of a mapping; none for anything else.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry<'i>] {
+        match &self.content {
+            Content::Mapping { entries, .. } => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none for anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Node<'i>] {
+        match &self.content {
+            Content::Sequence { items, .. } => items,
+            _ => &[],
+        }
+    }
+
+    /// The text of a scalar.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+}
