@@ -10,7 +10,7 @@ pub enum KeyKind {
     AwsKms,
     /// age.
     Age,
-    /// OpenPGP.
+    /// `OpenPGP`.
     Pgp,
     /// Google Cloud KMS.
     GcpKms,
@@ -18,7 +18,7 @@ pub enum KeyKind {
     HuaweiKms,
     /// Azure Key Vault.
     AzureKeyVault,
-    /// HashiCorp Vault's transit engine.
+    /// `HashiCorp` Vault's transit engine.
     HashicorpVault,
 }
 
