@@ -127,7 +127,7 @@ impl Chomping {
 
 /// Whether every reader takes the character as it is, in quotes and in blocks. The exceptions are control characters, what
 /// YAML 1.1 takes for line breaks, byte-order marks, and what Unicode says is no character.
-fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     !(c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
 }
 
