@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod edge;
 pub mod field_path;
 pub mod files;
+pub mod krm;
 pub mod master_key;
 pub mod secret;
 pub mod selector;

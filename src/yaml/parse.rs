@@ -110,11 +110,14 @@ impl<'i> Open<'i> {
         let Self { start, properties, children, comments, column } = self;
         let flow = column.is_none();
         let (content, last) = match children {
-            Children::Mapping { entries, .. } => {
+            Children::Mapping { mut entries, .. } => {
+                // Most mappings are small, and room is made for four entries at first.
+                entries.shrink_to_fit();
                 let last = entries.last().map(|entry| entry.value.whole.end);
                 (Content::Mapping { entries, comments, flow }, last)
             }
-            Children::Sequence(items) => {
+            Children::Sequence(mut items) => {
+                items.shrink_to_fit();
                 let last = items.last().map(|item| item.whole.end);
                 (Content::Sequence { items, comments, flow }, last)
             }
