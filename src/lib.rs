@@ -5,6 +5,7 @@
 pub mod diagnostics;
 pub mod field_path;
 pub mod files;
+pub mod keys;
 pub mod master_key;
 pub mod secret;
 pub mod selector;
