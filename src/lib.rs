@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod field_path;
 pub mod files;
 pub mod master_key;
+pub mod re2;
 pub mod secret;
 pub mod selector;
 pub mod yaml;
