@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod diagnostics;
+pub mod edge;
 pub mod field_path;
 pub mod files;
 pub mod master_key;
