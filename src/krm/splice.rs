@@ -164,4 +164,6 @@ fn any_anchor(node: &Node, these: &impl Fn(usize) -> bool) -> bool {
 }
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;

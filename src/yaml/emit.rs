@@ -190,4 +190,4 @@ fn unicode_escape(code: u32, sink: &mut dyn FnMut(&str)) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

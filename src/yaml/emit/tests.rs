@@ -10,7 +10,7 @@ const JSON: Place = Place { json: true, ..FLOW };
 
 /// Strings that some reader takes for something else when they stand plain, or that quoting could spoil.
 /// Each was read back as itself by `PyYAML`, libyaml, yaml.v2, yaml.v3 and sigs.k8s.io/yaml.
-const INTERESTING: &[&str] = &[
+pub(crate) const INTERESTING: &[&str] = &[
     "",
     " ",
     "  ",
@@ -322,7 +322,7 @@ fn no_text_is_allocated_twice() {
     }
 }
 
-fn any_string() -> impl Strategy<Value = String> {
+pub(crate) fn any_string() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => proptest::sample::select(INTERESTING).prop_map(str::to_owned),
         4 => "[ -~]{0,6}",

@@ -117,6 +117,13 @@ fn comments_go_where_their_column_says() {
 }
 
 #[test]
+fn comments_behind_a_dash_are_the_items() {
+    insta::assert_snapshot!(dump(
+        "a:\n- # one\n  # two\n  b: c\n- # three\n  d: e\nf:\n# list\n-  # four\n   g\n- # five\nh:\n  - # six\n    i: j\n"
+    ));
+}
+
+#[test]
 fn documents_reach_to_the_next_marker() {
     insta::assert_snapshot!(dump(
         "# one\na: 1\n# end of one\n---\n# two\nb: 2\n...\n# three\nc: 3\n---\n---\n"
