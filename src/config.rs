@@ -4,6 +4,7 @@
 //! passed over would be a hole.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube_core::TypeMeta;
@@ -30,7 +31,7 @@ pub struct Config {
     /// Use this `.sops.yaml`, relative to the config's directory, instead of the nearest above each origin file.
     pub sops_config: Option<String>,
     /// Rules inline, instead of any `.sops.yaml`.
-    pub creation_rules: Option<Rules>,
+    pub creation_rules: Option<Arc<Rules>>,
     /// The repository root, relative to the config's directory.
     pub root: Option<String>,
     /// The kinds that are decrypted.
@@ -305,9 +306,13 @@ fn read_value(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
-fn inline_rules(fields: &Fields<'_>) -> Result<Option<Rules>, Problem> {
+fn inline_rules(fields: &Fields<'_>) -> Result<Option<Arc<Rules>>, Problem> {
     let values = fields.list("creationRules")?;
-    if values.is_empty() { Ok(None) } else { Rules::from_values(values, "spec.creationRules").map(Some) }
+    if values.is_empty() {
+        Ok(None)
+    } else {
+        Rules::from_values(values, "spec.creationRules").map(|rules| Some(Arc::new(rules)))
+    }
 }
 
 fn read_kinds(fields: &Fields<'_>) -> Result<Kinds, Problem> {

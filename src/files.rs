@@ -1,5 +1,6 @@
 //! The file system as the pipeline sees it: read-only, and small enough to be replaced by a map in tests.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be had.
@@ -30,4 +31,13 @@ pub trait Files {
     /// # Errors
     /// Nothing is there, it is no regular file, or it may not be read.
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileError>;
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("it is not there"),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! who can commit can change it. A claim turns into leave to call AWS only here, and only where the creation rule names
 //! the same key; the role is the rule's. An [`Authorised`] cannot be made anywhere else.
 
+use crate::config::RolePolicy;
 use crate::diagnostics::{Code, Problem};
 use crate::master_key::{Grant, KeyKind, MasterKey};
 use crate::rule::{AllowedKey, Rule};
@@ -33,18 +34,6 @@ pub enum Authority<'r> {
     Rule(&'r Rule),
     /// The metadata itself: only by `onMissingOrigin: metadata` or `onNoRule: metadata`.
     Metadata,
-}
-
-/// Which role is assumed for a key (`spec.aws.assumeRole`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum RolePolicy {
-    /// The authority's.
-    #[default]
-    AsRuled,
-    /// None: the caller's own credentials.
-    Never,
-    /// This one, whatever the authority says.
-    Fixed(String),
 }
 
 /// What bounds the use of keys beside the rule.
@@ -83,6 +72,12 @@ impl Authorised {
     #[must_use]
     pub fn sealed(&self) -> &Sealed {
         &self.sealed
+    }
+
+    /// What its `sops` block says.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        self.sealed.metadata()
     }
 }
 
@@ -128,7 +123,10 @@ fn refuse_foreign_keys(metadata: &Metadata, rule: &Rule, terms: &Terms) -> Resul
     if foreign.is_empty() {
         return Ok(());
     }
-    let mut problem = Problem::new(Code::KeyNotInRule, "the file is encrypted with a key that its creation rule does not name");
+    let mut problem = Problem::new(
+        Code::KeyNotInRule,
+        "the file is encrypted with a key that its creation rule does not name",
+    );
     for key in foreign {
         problem = problem.because(describe_foreign(key, rule));
     }
@@ -138,7 +136,8 @@ fn refuse_foreign_keys(metadata: &Metadata, rule: &Rule, terms: &Terms) -> Resul
 }
 
 fn describe_foreign(key: &MasterKey, rule: &Rule) -> String {
-    let same_id = rule.groups.iter().flatten().any(|allowed| allowed.key.kind == key.kind && allowed.key.id == key.id);
+    let same_id =
+        rule.groups.iter().flatten().any(|allowed| allowed.key.kind == key.kind && allowed.key.id == key.id);
     if same_id {
         format!("{} key {key}: the rule names this key with another encryption context", key.kind)
     } else {
@@ -153,9 +152,9 @@ fn allowed<'r>(key: &MasterKey, rule: &'r Rule) -> impl Iterator<Item = &'r Allo
 /// The grants that one key of the metadata turns into: one for each role that the authority names for it.
 fn grants(sealed: &SealedKey, authority: Authority<'_>, terms: &Terms) -> Vec<Grant> {
     let identities: Vec<(Option<&String>, Option<&String>)> = match authority {
-        Authority::Rule(rule) => {
-            allowed(&sealed.key, rule).map(|allowed| (allowed.role.as_ref(), allowed.profile.as_ref())).collect()
-        }
+        Authority::Rule(rule) => allowed(&sealed.key, rule)
+            .map(|allowed| (allowed.role.as_ref(), allowed.profile.as_ref()))
+            .collect(),
         Authority::Metadata => vec![(sealed.claimed_role.as_ref(), sealed.claimed_profile.as_ref())],
     };
     let mut grants: Vec<Grant> = Vec::with_capacity(identities.len());
@@ -188,9 +187,15 @@ fn no_provider(metadata: &Metadata, threshold: usize, terms: &Terms) -> Problem 
     let kinds: Vec<String> = terms.usable.iter().map(ToString::to_string).collect();
     unusable
         .fold(Problem::new(Code::NoUsableKey, what), |problem, sealed| {
-            problem.because(format!("{} key {}: there is no provider for this kind of key", sealed.key.kind, sealed.key))
+            problem.because(format!(
+                "{} key {}: there is no provider for this kind of key",
+                sealed.key.kind, sealed.key
+            ))
         })
-        .help(format!("add a key of a supported kind ({}) to the creation rule and run `sops updatekeys FILE`", kinds.join(", ")))
+        .help(format!(
+            "add a key of a supported kind ({}) to the creation rule and run `sops updatekeys FILE`",
+            kinds.join(", ")
+        ))
 }
 
 #[cfg(test)]

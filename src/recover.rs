@@ -69,7 +69,8 @@ fn too_few(mut refusals: Vec<Refusal<'_>>, authorised: &Authorised) -> Problem {
     let mut problem = Problem::new(Code::NoUsableKey, what);
     for (grant, refusal) in refusals {
         let reasons = [&[refusal.what], refusal.causes.as_slice()].concat().join(": ");
-        problem = problem.because(format!("{} key {} [{}]: {reasons}", grant.key.kind, grant.key, refusal.code));
+        problem =
+            problem.because(format!("{} key {} [{}]: {reasons}", grant.key.kind, grant.key, refusal.code));
         if problem.help.is_none() {
             problem.help = Some(refusal.help.unwrap_or_else(|| refusal.code.help().to_owned()));
         }

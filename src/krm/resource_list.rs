@@ -71,6 +71,16 @@ impl<'i> Input<'i> {
         self.function_config.as_ref()
     }
 
+    /// The text of the function's config, a YAML document of its own.
+    #[must_use]
+    pub fn function_config_text(&self) -> Option<&'i str> {
+        let range = self.function_config.as_ref()?.range.clone();
+        // In block style the first line needs the indentation that the others have.
+        let line = super::line_start(self.source.text, range.start);
+        let indented = self.source.slice(line..range.start).trim().is_empty();
+        Some(self.source.slice(if indented { line } else { range.start }..range.end))
+    }
+
     fn stream(documents: Vec<Document<'i>>, source: Arc<Source<'i>>) -> Result<Self, Problem> {
         let mut items = Vec::with_capacity(documents.len());
         for (index, Document { root, .. }) in documents.into_iter().enumerate() {

@@ -14,7 +14,7 @@ impl Edits {
     /// A stream has no place for them.
     pub fn set_results(&mut self, input: &Input, diagnostics: &[Diagnostic]) {
         let Some(list) = &input.list else { return };
-        let entries: Vec<Fields> = diagnostics.iter().map(result).collect();
+        let entries: Vec<Fields> = diagnostics.iter().flat_map(results).collect();
         if list.flow {
             self.set_flow_results(list, &entries);
         } else {
@@ -61,15 +61,31 @@ enum Field {
     Fields(Fields),
 }
 
-fn result(diagnostic: &Diagnostic) -> Fields {
+/// One result for each item that a diagnostic is about; at least one.
+fn results(diagnostic: &Diagnostic) -> Vec<Fields> {
+    let mut results = Vec::new();
+    for subject in &diagnostic.subjects {
+        let origin = subject.origin.as_deref();
+        results.extend(subject.items.iter().map(|item| result(diagnostic, Some(item), origin)));
+        if subject.items.is_empty() {
+            results.push(result(diagnostic, None, origin));
+        }
+    }
+    if results.is_empty() {
+        results.push(result(diagnostic, None, None));
+    }
+    results
+}
+
+fn result(diagnostic: &Diagnostic, item: Option<&ItemName>, origin: Option<&str>) -> Fields {
     let problem = &diagnostic.problem;
     let mut fields = Fields::default();
     fields.text("message", message(diagnostic));
     fields.text("severity", diagnostic.severity.to_string());
-    if let Some(item) = &diagnostic.item {
+    if let Some(item) = item {
         fields.fields("resourceRef", resource_ref(item));
     }
-    if let Some(origin) = &diagnostic.origin {
+    if let Some(origin) = origin {
         fields.fields("file", Fields::of("path", escape_untrusted(origin)));
     }
     if let Some(field) = &problem.field {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::canary;
 use crate::support::build::kustomize;
+use crate::support::canary;
 use crate::support::platform::DATABASE;
 use crate::support::run::{self, run};
 use crate::support::{Fault, Finished, Lab, Platform, Repo, WEST};
@@ -21,7 +21,10 @@ const FILE: &str = "secrets/us-west-2-platform-engineering-sbx/database.yaml";
 fn sops_encrypts_by_the_rule_and_what_it_encrypts_is_not_in_the_file() {
     let platform = Platform::new();
     let sealed = platform.repo.read(FILE);
-    assert!(!sealed.contains("canary") && sealed.contains(&platform.west) && sealed.contains(&platform.role), "{sealed}");
+    assert!(
+        !sealed.contains("canary") && sealed.contains(&platform.west) && sealed.contains(&platform.role),
+        "{sealed}"
+    );
     assert_eq!(decrypt(&platform.lab, &platform.repo, FILE).ok().replace("    ", "  "), DATABASE);
 }
 
@@ -30,7 +33,8 @@ fn the_log_tells_who_asked_for_what() {
     let platform = Platform::new();
     decrypt(&platform.lab, &platform.repo, FILE).ok();
     let calls = platform.lab.calls();
-    let seen: Vec<_> = calls.iter().map(|call| (call.action.as_str(), call.region.as_str(), call.role.as_deref())).collect();
+    let seen: Vec<_> =
+        calls.iter().map(|call| (call.action.as_str(), call.region.as_str(), call.role.as_deref())).collect();
     assert_eq!(
         seen,
         [("AssumeRole", "us-west-2", None), ("Decrypt", "us-west-2", Some(platform.role.as_str()))],
@@ -55,11 +59,16 @@ fn a_key_is_only_for_its_role() {
 #[test]
 fn faults_come_as_often_as_they_are_asked_for() {
     let platform = Platform::new();
-    platform.lab.fault(Fault::on("sts", "AssumeRole").target(&platform.role).times(1).error("Throttling").status(400));
-    platform.lab.fault(Fault::on("kms", "Decrypt").target(&platform.west).error("AccessDeniedException").delay(50));
+    platform.lab.fault(
+        Fault::on("sts", "AssumeRole").target(&platform.role).times(1).error("Throttling").status(400),
+    );
+    platform
+        .lab
+        .fault(Fault::on("kms", "Decrypt").target(&platform.west).error("AccessDeniedException").delay(50));
     let refused = decrypt(&platform.lab, &platform.repo, FILE);
     assert!(refused.stderr.contains("AccessDenied") && refused.took > Duration::from_millis(50), "{refused}");
-    let errors: Vec<_> = platform.lab.calls().into_iter().map(|call| call.error.unwrap_or_default()).collect();
+    let errors: Vec<_> =
+        platform.lab.calls().into_iter().map(|call| call.error.unwrap_or_default()).collect();
     assert_eq!(errors, ["Throttling", "", "AccessDeniedException"]);
 }
 
@@ -91,7 +100,10 @@ fn the_canary_sees_plaintexts_data_keys_and_macs() {
     let platform = Platform::new();
     let secrets = canary::secrets(&platform.lab, &platform.repo);
     let names: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();
-    assert!(names.contains(&"a data key in base64") && names.iter().any(|name| name.starts_with("the MAC of")), "{names:?}");
+    assert!(
+        names.contains(&"a data key in base64") && names.iter().any(|name| name.starts_with("the MAC of")),
+        "{names:?}"
+    );
     let mac = &secrets.last().expect("a MAC").1;
     assert!(mac.len() == 128 && mac.chars().all(|c| c.is_ascii_hexdigit()), "{mac}");
     // sops itself says the MAC when it does not fit: what we never may.

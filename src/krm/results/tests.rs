@@ -1,5 +1,5 @@
 use super::*;
-use crate::diagnostics::{Code, Problem, Severity};
+use crate::diagnostics::{Code, Problem, Severity, Subject};
 use crate::yaml;
 
 const LIST: &str = "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- kind: A\n";
@@ -10,20 +10,24 @@ fn diagnostics() -> Vec<Diagnostic> {
         problem: Problem::new(Code::ValueCorrupt, "an encrypted value cannot be opened")
             .at("data[\"tls.crt\"]")
             .because("the tag does not fit"),
-        item: Some(ItemName {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            namespace: "default".into(),
-            name: "on".into(),
-            index: 1,
-        }),
-        origin: Some("secrets/db.yaml".into()),
         rule: Some(".sops.yaml: creation rule 1 (path_regex: ^secrets/)".into()),
+        subjects: vec![Subject {
+            items: vec![ItemName {
+                api_version: "v1".into(),
+                kind: "Secret".into(),
+                namespace: "default".into(),
+                name: "on".into(),
+                index: 1,
+            }],
+            origin: Some("secrets/db.yaml".into()),
+        }],
     };
-    let small = Diagnostic::new(
-        Severity::Info,
-        Problem::new(Code::BadInput, "odd \u{1b}[2J\n: \"text\" #").help("do: this"),
-    );
+    let small = Diagnostic {
+        severity: Severity::Info,
+        problem: Problem::new(Code::BadInput, "odd \u{1b}[2J\n: \"text\" #").help("do: this"),
+        rule: None,
+        subjects: Vec::new(),
+    };
     vec![full, small]
 }
 

@@ -109,7 +109,10 @@ impl Lab {
 
 #[track_caller]
 fn similar(built: &str, expected: &str, mode: Mode) {
-    assert!(built == expected, "{mode:?} differs from the oracle\n--- oracle ---\n{expected}\n--- built ---\n{built}");
+    assert!(
+        built == expected,
+        "{mode:?} differs from the oracle\n--- oracle ---\n{expected}\n--- built ---\n{built}"
+    );
 }
 
 /// A stream of resources as kustomize prints them.

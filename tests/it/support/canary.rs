@@ -21,7 +21,8 @@ pub(crate) fn secrets(lab: &Lab, repo: &Repo) -> Vec<(String, String)> {
         lab.data_keys().iter().map(|key| BASE64.decode_to_vec(key).expect("a data key in base64")).collect();
     for key in &keys {
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        secrets.push(("a data key in base64".into(), BASE64.encode_to_string(key).trim_end_matches('=').into()));
+        secrets
+            .push(("a data key in base64".into(), BASE64.encode_to_string(key).trim_end_matches('=').into()));
         secrets.push(("a data key in hex".into(), hex.to_uppercase()));
         secrets.push(("a data key in hex".into(), hex));
     }

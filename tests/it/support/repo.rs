@@ -51,7 +51,8 @@ impl Repo {
 
     /// Writes a transformer's config, with this `spec` (nothing for the defaults).
     pub(crate) fn transformer(&self, path: &str, spec: &str) -> &Self {
-        let mut text = String::from("apiVersion: krm-sops.dev/v1\nkind: SopsDecrypt\nmetadata:\n  name: decrypt\n");
+        let mut text =
+            String::from("apiVersion: krm-sops.dev/v1\nkind: SopsDecrypt\nmetadata:\n  name: decrypt\n");
         if !spec.is_empty() {
             text.push_str("spec:\n");
             for line in spec.lines() {
@@ -82,7 +83,13 @@ impl Repo {
     }
 
     /// Likewise, with arguments that take the place of a rule.
-    pub(crate) fn encrypt_with(&mut self, lab: &Lab, path: &str, plain: &str, arguments: &[&str]) -> &mut Self {
+    pub(crate) fn encrypt_with(
+        &mut self,
+        lab: &Lab,
+        path: &str,
+        plain: &str,
+        arguments: &[&str],
+    ) -> &mut Self {
         self.write(path, plain);
         let mut all = vec!["encrypt", "-i"];
         all.extend(arguments);
@@ -99,7 +106,10 @@ impl Repo {
 
     /// A copy of all files, symbolic links as they are, including what stands beside the repository.
     pub(crate) fn copy(&self) -> Self {
-        let copy = Self { outer: tempfile::tempdir().expect("a temporary directory"), encrypted: self.encrypted.clone() };
+        let copy = Self {
+            outer: tempfile::tempdir().expect("a temporary directory"),
+            encrypted: self.encrypted.clone(),
+        };
         copy_directory(self.outer.path(), copy.outer.path());
         copy
     }
