@@ -104,37 +104,40 @@ impl<'i> Entries<'_, '_, 'i> {
     }
 
     fn plan_flow(&self, goes: impl Fn(&Entry<'i>) -> bool) -> Vec<Cut> {
-        let mut cuts = Vec::new();
         let last_kept = self.all.iter().rposition(|entry| !goes(entry)).unwrap_or_default();
+        let mut cuts = Vec::new();
         for (index, entry) in self.all.iter().enumerate().take(last_kept) {
             if goes(entry) {
-                // A comment on a line of its own is about what comes next.
-                let end = self.entry_start(index + 1);
-                let comma =
-                    self.find_indicator(',', entry.value.whole.end..end).unwrap_or(entry.value.whole.end);
-                let next_lines = next_line(self.text, comma)..end;
-                let comment = self.text.get(next_lines.clone()).and_then(|gap| gap.find('#'));
-                cuts.push(Cut::from(
-                    self.entry_start(index)..comment.map_or(end, |comment| next_lines.start + comment),
-                ));
+                let next = self.entry_start(index + 1);
+                let end = self.own_comment(entry.value.whole.end..next).unwrap_or(next);
+                cuts.push(Cut::from(self.entry_start(index)..end));
             }
         }
-        if let (Some(kept), Some(last)) = (self.all.get(last_kept), self.all.last())
-            && last_kept + 1 < self.all.len()
-        {
-            let (kept_end, start) = (kept.value.whole.end, self.entry_start(last_kept + 1));
-            let end = last.value.whole.end;
-            match self.find_indicator(',', kept_end..start) {
-                // Between them there may be a comment on what stays.
-                Some(comma) if self.text.get(kept_end..start).is_some_and(|gap| gap.contains('#')) => {
-                    cuts.push(Cut::from(comma..comma + 1));
-                    let before = self.text.get(..start).unwrap_or_default();
-                    cuts.push(Cut::from(before.trim_end_matches([' ', '\t']).len()..end));
-                }
-                _ => cuts.push(Cut::from(kept_end..end)),
-            }
+        if let Some(kept) = self.all.get(last_kept).filter(|_| last_kept + 1 < self.all.len()) {
+            cuts.extend(self.plan_flow_tail(kept.value.whole.end, self.entry_start(last_kept + 1)));
         }
         cuts
+    }
+
+    /// The first comment on a line of its own, behind the comma, between two flow entries: it is about what comes next.
+    fn own_comment(&self, gap: Range<usize>) -> Option<usize> {
+        let comma = self.find_indicator(',', gap.clone())?;
+        let own_lines = comma + self.text.get(comma..gap.end)?.find('\n')?;
+        self.text.get(own_lines..gap.end)?.find('#').map(|comment| own_lines + comment)
+    }
+
+    /// The bytes of all flow entries from one on, and of the comma behind the last that stays, which ends at `kept_end`.
+    fn plan_flow_tail(&self, kept_end: usize, start: usize) -> Vec<Cut> {
+        let end = self.all.last().map_or(start, |last| last.value.whole.end);
+        let gap = self.text.get(kept_end..start).unwrap_or_default();
+        match self.find_indicator(',', kept_end..start) {
+            // The comment is about what stays.
+            Some(comma) if gap.contains('#') => {
+                let spaces = gap.len() - gap.trim_end_matches([' ', '\t']).len();
+                vec![Cut::from(comma..comma + 1), Cut::from(start - spaces..end)]
+            }
+            _ => vec![Cut::from(kept_end..end)],
+        }
     }
 
     /// Where an entry starts: at the `?` of its key where it has one.

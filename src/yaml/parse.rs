@@ -203,19 +203,7 @@ impl<'i> Builder<'i> {
                 }
             }
             Event::DocumentEnd => self.document_end(&range),
-            Event::Alias(id) => {
-                if self.open_anchors.contains(&id) {
-                    let what = "an alias stands inside the node that it refers to";
-                    return Err(ParseError::at(self.text, range.start, what));
-                }
-                self.add(Node {
-                    range: range.clone(),
-                    whole: range.clone(),
-                    anchor: None,
-                    tag: None,
-                    content: Content::Alias(id),
-                })?;
-            }
+            Event::Alias(anchor) => self.alias(anchor, &range)?,
             Event::Scalar(value, style, anchor, tag) => {
                 let properties = properties(span, anchor, tag, events)?;
                 let node = self.scalar(value, style, range.clone(), properties);
@@ -235,6 +223,20 @@ impl<'i> Builder<'i> {
         }
         self.last_end = range.end;
         Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, range: &Range<usize>) -> Result<(), ParseError> {
+        if self.open_anchors.contains(&anchor) {
+            let what = "an alias stands inside the node that it refers to";
+            return Err(ParseError::at(self.text, range.start, what));
+        }
+        self.add(Node {
+            range: range.clone(),
+            whole: range.clone(),
+            anchor: None,
+            tag: None,
+            content: Content::Alias(anchor),
+        })
     }
 
     fn comment(&mut self, comment: Comment<'i>, column: usize) {
