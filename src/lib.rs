@@ -8,4 +8,5 @@ pub mod files;
 pub mod master_key;
 pub mod secret;
 pub mod selector;
+pub mod sops;
 pub mod yaml;

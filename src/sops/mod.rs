@@ -1,0 +1,7 @@
+//! SOPS files.
+mod mac;
+mod number;
+mod scalar;
+pub mod shamir;
+mod timestamp;
+mod value;
