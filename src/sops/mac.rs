@@ -67,7 +67,9 @@ mod tests {
 
     fn is(only_encrypted: bool, values: &[Scalar<'_>], stated: &str) -> bool {
         let mut mac = Mac::new(only_encrypted);
-        values.iter().for_each(|value| mac.add(value));
+        for value in values {
+            mac.add(value);
+        }
         mac.is(stated.as_bytes())
     }
 
