@@ -181,7 +181,11 @@ impl SealedFile {
                     self.hash_plain(&mut mac, scalar);
                     None
                 }
-                LeafContent::Encrypted(sealed) => match leaf.open(sealed, &cipher) {
+                LeafContent::Encrypted(sealed) => match cipher.open(sealed, &leaf.path.aad()) {
+                    Ok(comment) if comment.kind() == ValueType::Comment => {
+                        corrupt.push(comment_in_list(leaf));
+                        None
+                    }
                     Ok(plaintext) => {
                         hash_sealed(&mut mac, &plaintext);
                         Some(plaintext)
@@ -260,17 +264,6 @@ impl Leaf {
             LeafContent::Encrypted(_) => None,
         }
     }
-
-    fn open(&self, sealed: &EncryptedValue, cipher: &Cipher<'_>) -> Result<Plaintext, Problem> {
-        let plaintext = cipher.open(sealed, &self.path.aad())?;
-        if plaintext.kind() == ValueType::Comment {
-            return Err(Problem::new(
-                Code::ValueCorrupt,
-                "an encrypted comment stands in the place of a value",
-            ));
-        }
-        Ok(plaintext)
-    }
 }
 
 fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {
@@ -284,6 +277,15 @@ fn sealed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
         LeafContent::Encrypted(sealed) => Some(sealed.as_str()),
         LeafContent::Plain(_) => None,
     }
+}
+
+/// SOPS encrypts a comment inside a list to an item of that list, and fails on it with a wrong MAC when it decrypts.
+fn comment_in_list(leaf: &Leaf) -> Problem {
+    Problem::new(Code::ValueCorrupt, "an encrypted comment stands in the place of a value")
+        .at(&leaf.path)
+        .help(
+            "sops cannot read back an encrypted comment in a list: move it out of the list, and encrypt anew",
+        )
 }
 
 fn mac_missing() -> Problem {
@@ -338,3 +340,6 @@ fn take_block(documents: &mut [Entries]) -> Result<Tree, Problem> {
         (None, _) => Err(Problem::new(Code::NotEncrypted, "the file has no `sops` block")),
     }
 }
+
+#[cfg(test)]
+mod tests;

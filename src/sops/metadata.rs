@@ -253,3 +253,6 @@ fn is_kms_arn(arn: &str) -> bool {
         && !account.is_empty()
         && id.is_some_and(|id| !id.is_empty() && !id.contains(char::is_control))
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,3 +194,6 @@ impl<'k> Cipher<'k> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
