@@ -11,7 +11,7 @@ file that one stand-in encrypted can be decrypted by the next. That is for demon
 
 `--until-eof` ends it when its standard input does, so that it cannot outlive the program that started it.
 
-Tests steer it by POSTing JSON to /_lab/key, /_lab/role, /_lab/fault, and read /_lab/calls and /_lab/data-keys.
+Tests steer it by POSTing JSON to /_lab/key, role, session and fault, and read /_lab/calls and data-keys.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from xml.sax.saxutils import escape
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sts.models import sts_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 ACCOUNT = "123456789012"  # moto's default account
@@ -223,6 +224,17 @@ class Standin:
 
     # What a test asks.
 
+    def give_session(self, caller, role):
+        """Credentials of a session of a role, as a pod has them that runs as that role."""
+        given = sts_backends[ACCOUNT]["aws"].assume_role("us-east-1", "pod", role, "", 3600, "")
+        self.sessions[given.access_key_id] = {
+            "caller": caller,
+            "role": role,
+            "session": given.session_name,
+            "token": given.session_token,
+        }
+        return {"access_key": given.access_key_id, "token": given.session_token}
+
     def control(self, what, environ):
         asked = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
         with self.lock:
@@ -230,6 +242,8 @@ class Standin:
                 answer = {"arn": make_key(**asked)}
             elif what == "role":
                 answer = {"arn": make_role(**asked)}
+            elif what == "session":
+                answer = self.give_session(**asked)
             elif what == "fault":
                 self.faults.append(asked)
                 answer = {}

@@ -2,5 +2,9 @@
 //!
 //! They are one program, so that all of them share one stand-in. A part of them: `cargo test --test it attacks::`.
 
+mod attacks;
+mod aws;
+mod kustomize;
 mod lab;
+mod rules;
 mod support;

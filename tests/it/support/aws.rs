@@ -102,9 +102,18 @@ impl Lab {
         &self.standin.url
     }
 
-    /// A number that no other lab of this process has.
-    pub(crate) fn number(&self) -> usize {
-        self.number
+    /// The role and the two keys of the examples (see `scripts/lab.sh`), made once.
+    pub(crate) fn make_demonstration_keys(&self) {
+        static MADE: OnceLock<()> = OnceLock::new();
+        MADE.get_or_init(|| {
+            let role = self.make("role", &json!({"name": "flux-secrets"}));
+            let script = std::fs::read_to_string(run::source("scripts/lab.sh")).expect("the script");
+            let keys = script.lines().filter_map(|line| line.trim().strip_prefix("--key ")?.split_once('='));
+            for (region, id) in keys {
+                let id = id.trim_end_matches([' ', '\\']);
+                self.make("key", &json!({"region": region, "key_id": id, "only_for": role}));
+            }
+        });
     }
 
     /// Makes a KMS key that only a session of this role may use; returns its ARN.
@@ -115,6 +124,13 @@ impl Lab {
     /// Makes a KMS key that every caller may use; returns its ARN.
     pub(crate) fn open_key(&self, region: &str) -> String {
         self.make("key", &json!({"region": region}))
+    }
+
+    /// Gives a command the credentials of a session of a role, instead of the caller's own.
+    pub(crate) fn as_role(&self, command: &mut Command, role: &str) {
+        let session = self.standin.ask("session", &json!({"caller": self.caller(), "role": role}));
+        let part = |name: &str| session[name].as_str().expect("a string").to_owned();
+        self.environment(command, &part("access_key")).env("AWS_SESSION_TOKEN", part("token"));
     }
 
     /// Makes a role that every caller but itself may assume; returns its ARN.
