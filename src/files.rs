@@ -41,3 +41,56 @@ impl fmt::Display for FileError {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod memory {
+    //! A file system in a map.
+
+    use std::collections::BTreeMap;
+
+    use super::{FileError, Files, Path, PathBuf};
+
+    /// Files by absolute path, and symbolic links from path to path.
+    #[derive(Default)]
+    pub(crate) struct Memory {
+        files: BTreeMap<PathBuf, Vec<u8>>,
+        links: BTreeMap<PathBuf, PathBuf>,
+    }
+
+    impl Memory {
+        /// Files of this text.
+        pub(crate) fn new<const N: usize>(files: [(&str, &str); N]) -> Self {
+            let files = files.into_iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
+            Self { files: files.collect(), links: BTreeMap::new() }
+        }
+
+        /// The same with a link.
+        pub(crate) fn with_link(mut self, from: &str, to: &str) -> Self {
+            self.links.insert(from.into(), to.into());
+            self
+        }
+
+        fn real(&self, path: &Path) -> PathBuf {
+            self.links.get(path).cloned().unwrap_or_else(|| path.to_owned())
+        }
+    }
+
+    impl Files for Memory {
+        fn canonical(&self, path: &Path) -> Result<PathBuf, FileError> {
+            let real = self.real(path);
+            if self.exists(&real) { Ok(real) } else { Err(FileError::NotFound) }
+        }
+
+        fn is_file(&self, path: &Path) -> bool {
+            self.files.contains_key(&self.real(path))
+        }
+
+        fn exists(&self, path: &Path) -> bool {
+            self.files.keys().any(|file| file.starts_with(self.real(path)))
+        }
+
+        fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+            self.files.get(&self.real(path)).cloned().ok_or(FileError::NotFound)
+        }
+    }
+}

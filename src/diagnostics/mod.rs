@@ -105,6 +105,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A diagnostic that is about no item.
+    #[must_use]
+    pub fn new(severity: Severity, problem: Problem) -> Self {
+        Self { severity, problem, rule: None, subjects: Vec::new() }
+    }
+
     /// What to do: the problem's own advice, else its code's.
     #[must_use]
     pub fn help(&self) -> &str {

@@ -29,7 +29,7 @@ impl Report {
         let next = self.diagnostics.len();
         let position = *self.known.entry((severity, problem.clone(), rule.clone())).or_insert(next);
         if position == next {
-            self.diagnostics.push(Diagnostic { severity, problem, rule, subjects: Vec::new() });
+            self.diagnostics.push(Diagnostic { rule, ..Diagnostic::new(severity, problem) });
         }
         if let Some(diagnostic) = self.diagnostics.get_mut(position) {
             add_subject(&mut diagnostic.subjects, place);

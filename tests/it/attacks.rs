@@ -58,7 +58,9 @@ fn a_clear_field_is_edited() {
 
 #[test]
 fn a_clear_field_is_added() {
-    assert_tampering_refused(&[Code::MacMismatch], |text| text.replace("type: Opaque", "type: Opaque\nimmutable: true"));
+    assert_tampering_refused(&[Code::MacMismatch], |text| {
+        text.replace("type: Opaque", "type: Opaque\nimmutable: true")
+    });
 }
 
 #[test]
@@ -88,7 +90,9 @@ fn two_values_of_one_list_are_swapped() {
 fn a_value_is_damaged() {
     assert_tampering_refused(&[Code::ValueCorrupt], |text| {
         let password = value(text, "password");
-        let damaged = if password.contains("data:A") { password.replace("data:A", "data:B") } else {
+        let damaged = if password.contains("data:A") {
+            password.replace("data:A", "data:B")
+        } else {
             let at = password.find("data:").expect("data") + 5;
             format!("{}A{}", &password[..at], &password[at + 1..])
         };
@@ -102,7 +106,11 @@ fn a_value_of_another_file_is_put_in() {
     platform.secret(WEST, "other.yaml", &DATABASE.replace("name: database", "name: other"));
     let other = platform.repo.read(&format!("secrets/{WEST}/other.yaml"));
     platform.repo.tamper(FILE, |text| text.replace(value(text, "password"), value(&other, "password")));
-    platform.assert_refused(DIRECTORY, &[Code::ValueCorrupt], &["Secret database", FILE, "stringData.password"]);
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::ValueCorrupt],
+        &["Secret database", FILE, "stringData.password"],
+    );
 }
 
 #[test]
@@ -151,13 +159,16 @@ fn the_selector_is_narrowed_to_make_room_for_a_plain_value() {
 #[test]
 fn the_mac_is_told_to_look_at_encrypted_values_only() {
     assert_tampering_refused(&[Code::MacMismatch], |text| {
-        text.replace("team: platform", "team: another").replace("sops:\n", "sops:\n    mac_only_encrypted: true\n")
+        text.replace("team: platform", "team: another")
+            .replace("sops:\n", "sops:\n    mac_only_encrypted: true\n")
     });
 }
 
 #[test]
 fn the_metadata_is_broken() {
-    assert_tampering_refused(&[Code::BadMetadata], |text| text.replace("arn: arn:aws:kms:", "arn: not-an-arn:"));
+    assert_tampering_refused(&[Code::BadMetadata], |text| {
+        text.replace("arn: arn:aws:kms:", "arn: not-an-arn:")
+    });
 }
 
 #[test]
@@ -168,8 +179,16 @@ fn the_file_is_encrypted_with_a_key_outside_the_rule() {
     platform.repo.encrypt_with(&platform.lab, FILE, DATABASE, &arguments);
     platform.repo.kustomization(&format!("secrets/{WEST}"), "resources: [database.yaml]\n");
     platform.cluster(WEST, "");
-    platform.assert_refused(DIRECTORY, &[Code::KeyNotInRule], &["Secret database", FILE, &foreign, "creation rule 1"]);
-    assert!(platform.lab.calls().is_empty(), "AWS must not be asked for a foreign key: {:?}", platform.lab.calls());
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::KeyNotInRule],
+        &["Secret database", FILE, &foreign, "creation rule 1"],
+    );
+    assert!(
+        platform.lab.calls().is_empty(),
+        "AWS must not be asked for a foreign key: {:?}",
+        platform.lab.calls()
+    );
 }
 
 #[test]
@@ -191,7 +210,11 @@ fn the_role_in_the_metadata_is_never_assumed() {
     assert!(built.ok().contains("canary-password"));
     let calls = platform.lab.calls();
     assert!(!calls.is_empty());
-    assert!(calls.iter().all(|call| call.target.as_deref() != Some(&attacker) && call.role.as_deref() != Some(&attacker)));
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.target.as_deref() != Some(&attacker) && call.role.as_deref() != Some(&attacker))
+    );
 }
 
 #[test]
@@ -250,9 +273,20 @@ fn a_patch_smuggles_a_ciphertext_in() {
     let mut platform = Platform::new();
     let stolen = value(&platform.repo.read(FILE), "password").to_owned();
     platform.cluster(WEST, &patch(&format!("stringData: {{username: \"{stolen}\"}}")));
-    platform.assert_refused(DIRECTORY, &[Code::NotInOrigin], &["Secret database", FILE, "stringData.username"]);
-    platform.cluster(WEST, &patch(&format!("metadata: {{name: database, annotations: {{shown: \"{stolen}\"}}}}")));
-    platform.assert_refused(DIRECTORY, &[Code::NotInOrigin], &["Secret database", FILE, "metadata.annotations.shown"]);
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::NotInOrigin],
+        &["Secret database", FILE, "stringData.username"],
+    );
+    platform.cluster(
+        WEST,
+        &patch(&format!("metadata: {{name: database, annotations: {{shown: \"{stolen}\"}}}}")),
+    );
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::NotInOrigin],
+        &["Secret database", FILE, "metadata.annotations.shown"],
+    );
 }
 
 /// A strategic-merge patch of the Secret `database` in a kustomization.
@@ -276,7 +310,8 @@ fn an_encrypted_list_loses_its_block() {
 #[test]
 fn an_encrypted_patch_over_an_encrypted_base() {
     let mut platform = Platform::new();
-    let plain = "apiVersion: v1\nkind: Secret\nmetadata: {name: database}\nstringData: {extra: canary-extra}\n";
+    let plain =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: database}\nstringData: {extra: canary-extra}\n";
     let path = format!("secrets/{WEST}/patch.yaml");
     platform.repo.encrypt(&platform.lab, &path, plain);
     platform.repo.kustomization(
@@ -289,13 +324,11 @@ fn an_encrypted_patch_over_an_encrypted_base() {
 #[test]
 fn an_unencrypted_secret_under_a_rule() {
     let mut platform = Platform::new();
-    platform.repo.write(&format!("secrets/{WEST}/forgotten.yaml"), &DATABASE.replace("canary", "clear").replace(
-        "name: database",
-        "name: forgotten",
-    ));
-    platform
-        .repo
-        .kustomization(&format!("secrets/{WEST}"), "resources: [database.yaml, forgotten.yaml]\n");
+    platform.repo.write(
+        &format!("secrets/{WEST}/forgotten.yaml"),
+        &DATABASE.replace("canary", "clear").replace("name: database", "name: forgotten"),
+    );
+    platform.repo.kustomization(&format!("secrets/{WEST}"), "resources: [database.yaml, forgotten.yaml]\n");
     platform.assert_refused(DIRECTORY, &[Code::NotEncrypted], &["Secret forgotten", "forgotten.yaml"]);
     platform.cluster(WEST, "");
     for policy in ["warn", "ignore"] {
@@ -313,7 +346,11 @@ fn the_origin_annotation_is_missing() {
     platform.repo.tamper(&format!("{DIRECTORY}/kustomization.yaml"), |text| {
         text.replace("buildMetadata: [originAnnotations]\n", "")
     });
-    platform.assert_refused(DIRECTORY, &[Code::MissingOrigin], &["Secret database", "buildMetadata: [originAnnotations]"]);
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::MissingOrigin],
+        &["Secret database", "buildMetadata: [originAnnotations]"],
+    );
     assert!(platform.lab.calls().is_empty());
 }
 

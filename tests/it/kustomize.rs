@@ -91,7 +91,10 @@ fn a_transformer_in_a_base() {
         .repo
         .kustomization("base", &format!("resources: [../secrets/{WEST}]\ntransformers: [decrypt.yaml]\n"))
         .transformer("base/decrypt.yaml", "")
-        .kustomization("overlays/top", "resources: [../../base]\nnamePrefix: top-\nbuildMetadata: [originAnnotations]\n");
+        .kustomization(
+            "overlays/top",
+            "resources: [../../base]\nnamePrefix: top-\nbuildMetadata: [originAnnotations]\n",
+        );
     platform.lab.assert_decrypts(&platform.repo, "overlays/top");
 }
 
@@ -238,7 +241,8 @@ fn hashes_in_names_cover_the_plaintext_and_a_filter_says_that_they_cannot() {
     platform.secret(
         WEST,
         "hashed.yaml",
-        &DATABASE.replace("  labels:", "  annotations: {kustomize.config.k8s.io/needs-hash: 'true'}\n  labels:"),
+        &DATABASE
+            .replace("  labels:", "  annotations: {kustomize.config.k8s.io/needs-hash: 'true'}\n  labels:"),
     );
     platform.cluster(WEST, "");
     let directory = format!("clusters/{WEST}");
@@ -257,7 +261,9 @@ fn the_order_of_transformers_is_kept() {
     platform.cluster(WEST, "");
     let directory = format!("clusters/{WEST}");
     let kustomization = format!("{directory}/kustomization.yaml");
-    platform.repo.tamper(&kustomization, |text| text.replace("[decrypt.yaml]", "[labels.yaml, decrypt.yaml, prefix.yaml]"));
+    platform.repo.tamper(&kustomization, |text| {
+        text.replace("[decrypt.yaml]", "[labels.yaml, decrypt.yaml, prefix.yaml]")
+    });
     platform
         .repo
         .write(
@@ -298,7 +304,11 @@ fn origins_can_be_stripped() {
     for policy in ["decrypted", "all"] {
         platform.repo.transformer(&format!("{directory}/decrypt.yaml"), &format!("stripOrigin: {policy}"));
         for mode in [Mode::Plugin, Mode::Function] {
-            assert_eq!(platform.lab.build(&platform.repo, &directory, mode).ok(), expected, "{policy} {mode:?}");
+            assert_eq!(
+                platform.lab.build(&platform.repo, &directory, mode).ok(),
+                expected,
+                "{policy} {mode:?}"
+            );
         }
         let filtered = platform.lab.build(&platform.repo, &directory, Mode::Filter).ok();
         assert_eq!(normalised(&filtered), expected, "{policy}");
@@ -328,13 +338,20 @@ spec: {clear: text}
 #[test]
 fn kinds_narrows_and_says_what_it_leaves_encrypted() {
     let mut platform = Platform::new();
-    platform.secret(WEST, "map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: canary-a}\n");
+    platform.secret(
+        WEST,
+        "map.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: canary-a}\n",
+    );
     let directory = format!("clusters/{WEST}");
     platform.repo.transformer(&format!("{directory}/decrypt.yaml"), "kinds: [Secret]");
     for mode in Mode::ALL {
         let built = platform.lab.build(&platform.repo, &directory, mode);
         said(&built, "warning", Code::LeftEncrypted, &["ConfigMap map"]);
-        assert!(built.stdout.contains("canary-password") && built.stdout.contains("a: ENC[AES256_GCM"), "{built}");
+        assert!(
+            built.stdout.contains("canary-password") && built.stdout.contains("a: ENC[AES256_GCM"),
+            "{built}"
+        );
     }
 }
 
@@ -343,7 +360,10 @@ fn where_nothing_is_encrypted_nothing_happens() {
     let lab = Lab::new();
     let repo = Repo::new();
     repo.write("map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: b}\n")
-        .kustomization(".", "resources: [map.yaml]\nbuildMetadata: [originAnnotations]\ntransformers: [decrypt.yaml]\n")
+        .kustomization(
+            ".",
+            "resources: [map.yaml]\nbuildMetadata: [originAnnotations]\ntransformers: [decrypt.yaml]\n",
+        )
         .transformer("decrypt.yaml", "");
     lab.assert_decrypts(&repo, ".");
     assert!(lab.calls().is_empty());
@@ -381,9 +401,9 @@ fn values_that_the_mac_does_not_vouch_for_are_said() {
         }
     }
     platform.repo.transformer(&format!("{directory}/decrypt.yaml"), "integrity: warn");
-    platform
-        .repo
-        .tamper(&format!("secrets/{WEST}/database.yaml"), |text| text.replace("team: platform", "team: another"));
+    platform.repo.tamper(&format!("secrets/{WEST}/database.yaml"), |text| {
+        text.replace("team: platform", "team: another")
+    });
     let changed = platform.lab.build(&platform.repo, &directory, Mode::Plugin);
     said(&changed, "warning", Code::MacMismatch, &["Secret database"]);
     assert!(changed.stdout.contains("canary-password"), "{changed}");
