@@ -24,7 +24,7 @@ pub struct Request<'t> {
     pub input: &'t str,
     /// The config that came beside them (an exec plugin's file, `--config`, `--set`); else it is the resource list's own.
     pub config: Option<Config>,
-    /// Where paths start.
+    /// Where paths start. Where it says what was built, the build is over, and so are the hashes in its names.
     pub base: Base,
 }
 
@@ -60,6 +60,9 @@ pub async fn run(request: Request<'_>, files: &dyn Files, keys: impl FnOnce(&Con
         }
     };
     let keys = keys(&config);
+    if matches!(base, Base::Built { .. }) {
+        note_hashes(&input, &mut report);
+    }
     let mut sources = Sources::new(files, &config, locator, terms(&config));
     let plan = survey(&input, &config, &mut sources, &mut report);
     let sources = unlock(sources.into_all(), &keys, &config).await;
@@ -91,6 +94,18 @@ fn terms(config: &Config) -> Terms {
         role: config.aws.assume_role.clone(),
         profiles: config.aws.profiles,
         usable: KeyKind::ALL.iter().copied().filter(|kind| Keys::supports(*kind)).collect(),
+    }
+}
+
+/// Says once that the hashes in names are of the ciphertext, where there are any.
+fn note_hashes(input: &Input<'_>, report: &mut Report) {
+    for item in &input.items {
+        let hashed = item.annotation("kustomize.config.k8s.io/needs-hash") == Some("true");
+        if hashed && item.sops().is_some() {
+            let what = "the hash in the name is that of the ciphertext: kustomize computed it before";
+            let place = Place { item: Some(item.name()), ..Place::default() };
+            report.add(Severity::Info, Problem::new(Code::HashOfCiphertext, what), place);
+        }
     }
 }
 

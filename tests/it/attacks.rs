@@ -333,7 +333,7 @@ fn an_unencrypted_secret_under_a_rule() {
     platform.cluster(WEST, "");
     for policy in ["warn", "ignore"] {
         platform.repo.transformer(&format!("{DIRECTORY}/decrypt.yaml"), &format!("onUnencrypted: {policy}"));
-        let built = platform.lab.build(&platform.repo, DIRECTORY, crate::support::Mode::Plugin);
+        let built = platform.lab.build(&platform.repo, DIRECTORY, crate::support::Mode::Function);
         assert_eq!(built.stderr.contains("warning[not-encrypted]"), policy == "warn", "{built}");
         assert!(built.stdout.contains("canary-password"), "{built}");
     }

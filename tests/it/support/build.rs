@@ -26,6 +26,11 @@ pub(crate) enum Mode {
 impl Mode {
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::Plugin, Self::Function, Self::Filter];
+
+    /// Whether a build that succeeds shows what was said on stderr. kustomize keeps that of an exec plugin to itself.
+    pub(crate) fn shows_warnings(self) -> bool {
+        self != Self::Plugin
+    }
 }
 
 impl Lab {
