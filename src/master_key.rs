@@ -22,6 +22,19 @@ pub enum KeyKind {
     HashicorpVault,
 }
 
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::AwsKms,
+        Self::Age,
+        Self::Pgp,
+        Self::GcpKms,
+        Self::HuaweiKms,
+        Self::AzureKeyVault,
+        Self::HashicorpVault,
+    ];
+}
+
 impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -125,16 +125,14 @@ impl SealedFile {
         &self.leaves
     }
 
-    /// The position of the leaf at this path whose encrypted text is exactly this, in whichever document.
-    #[must_use]
-    pub fn find(&self, path: &FieldPath, text: &str) -> Option<usize> {
+    /// The positions of the leaves whose encrypted text is exactly this, under the keys of this path, in whichever
+    /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them.
+    pub fn find<'s>(&'s self, path: &'s FieldPath, text: &'s str) -> impl Iterator<Item = usize> + 's {
         let start = self.by_text.partition_point(|at| sealed_text(&self.leaves, *at) < Some(text));
-        self.by_text
-            .get(start..)?
-            .iter()
-            .copied()
-            .take_while(|at| sealed_text(&self.leaves, *at) == Some(text))
-            .find(|at| self.leaves.get(*at).is_some_and(|leaf| leaf.path == *path))
+        let from_there = self.by_text.get(start..).unwrap_or_default().iter().copied();
+        from_there
+            .take_while(move |at| sealed_text(&self.leaves, *at) == Some(text))
+            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.path.keys().eq(path.keys())))
     }
 
     /// Checks all that needs no key: that there is a MAC, and that what the selector covers is encrypted.

@@ -110,11 +110,14 @@ impl<'i> Open<'i> {
         let Self { start, properties, children, comments, column } = self;
         let flow = column.is_none();
         let (content, last) = match children {
-            Children::Mapping { entries, .. } => {
+            Children::Mapping { mut entries, .. } => {
+                // Most mappings are small, and room is made for four entries at first.
+                entries.shrink_to_fit();
                 let last = entries.last().map(|entry| entry.value.whole.end);
                 (Content::Mapping { entries, comments, flow }, last)
             }
-            Children::Sequence(items) => {
+            Children::Sequence(mut items) => {
+                items.shrink_to_fit();
                 let last = items.last().map(|item| item.whole.end);
                 (Content::Sequence { items, comments, flow }, last)
             }
@@ -200,19 +203,7 @@ impl<'i> Builder<'i> {
                 }
             }
             Event::DocumentEnd => self.document_end(&range),
-            Event::Alias(id) => {
-                if self.open_anchors.contains(&id) {
-                    let what = "an alias stands inside the node that it refers to";
-                    return Err(ParseError::at(self.text, range.start, what));
-                }
-                self.add(Node {
-                    range: range.clone(),
-                    whole: range.clone(),
-                    anchor: None,
-                    tag: None,
-                    content: Content::Alias(id),
-                })?;
-            }
+            Event::Alias(anchor) => self.alias(anchor, &range)?,
             Event::Scalar(value, style, anchor, tag) => {
                 let properties = properties(span, anchor, tag, events)?;
                 let node = self.scalar(value, style, range.clone(), properties);
@@ -232,6 +223,20 @@ impl<'i> Builder<'i> {
         }
         self.last_end = range.end;
         Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, range: &Range<usize>) -> Result<(), ParseError> {
+        if self.open_anchors.contains(&anchor) {
+            let what = "an alias stands inside the node that it refers to";
+            return Err(ParseError::at(self.text, range.start, what));
+        }
+        self.add(Node {
+            range: range.clone(),
+            whole: range.clone(),
+            anchor: None,
+            tag: None,
+            content: Content::Alias(anchor),
+        })
     }
 
     fn comment(&mut self, comment: Comment<'i>, column: usize) {
@@ -268,24 +273,30 @@ impl<'i> Builder<'i> {
             start = dash;
             column = Some(its_column);
         }
+        // Behind the first dash of a list, a comment is about the item.
+        let behind = self.comments.iter().position(|pending| pending.comment.range.start > start);
+        let behind = self.comments.split_off(behind.unwrap_or(self.comments.len()));
         let comments = column.map_or_else(Vec::new, |column| {
             let outside = self.comments.iter().rposition(|pending| pending.column < column);
             let inside = self.comments.split_off(outside.map_or(0, |last| last + 1));
             inside.into_iter().map(|pending| pending.comment).collect()
         });
         self.flush_comments();
+        self.comments = behind;
         self.open_anchors.extend(properties.anchor);
         self.open.push(Open { start, properties, children, comments, column });
     }
 
     /// The place and column of the first `-` of a block list that stands in the column of the mapping that holds it, where
-    /// this is one: the parser gives such a list the place behind the `-`.
+    /// this is one: the parser gives such a list the place behind the `-`, and behind a comment on its line.
     fn indentless(&self, start: usize, column: Option<usize>, children: &Children) -> Option<(usize, usize)> {
         column?;
         let column = match (self.open.last()?, children) {
             (Open { column, children: Children::Mapping { .. }, .. }, Children::Sequence(_)) => (*column)?,
             _ => return None,
         };
+        let comment = self.comments.last().map(|pending| &pending.comment.range);
+        let start = comment.filter(|comment| comment.end == start).map_or(start, |comment| comment.start);
         let before = self.text.get(..start)?.trim_end_matches([' ', '\t']).strip_suffix('-')?;
         let line_start = before.rfind(['\n', '\r']).map_or(0, |newline| newline + 1);
         let indent = before.get(line_start..)?;

@@ -330,10 +330,10 @@ fn leaves_are_found_by_path_and_text() {
     let file = yaml(SECRET);
     let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
     let path = FieldPath::from(["stringData", "password"]);
-    assert_eq!(file.find(&path, password), Some(5));
-    assert_eq!(file.find(&FieldPath::from(["stringData", "user"]), password), None);
-    assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]"), None);
-    assert_eq!(file.find(&path, ""), None);
+    assert_eq!(file.find(&path, password).next(), Some(5));
+    assert_eq!(file.find(&FieldPath::from(["stringData", "user"]), password).next(), None);
+    assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]").next(), None);
+    assert_eq!(file.find(&path, "").next(), None);
 }
 
 #[test]

@@ -109,10 +109,37 @@ fn flow_collections_include_their_brackets() {
     insta::assert_snapshot!(dump("a: { b: [1, 'two' ,], c: [x: y, z], }  \nd: !!map {}\n"));
 }
 
+/// JSON as `sops` writes it is indented with tabs.
+#[test]
+fn json_of_every_layout() {
+    const VALUE: &str = r#""c\/\u00e9\ud83d\ude00""#;
+    let texts = [
+        r#"{"a":{"b":[VALUE,1,null,{}]},"d":"e"}"#,
+        "{\n\t\"a\": {\n\t\t\"b\": [\n\t\t\tVALUE,\n\t\t\t1,\n\t\t\tnull,\n\t\t\t{}\n\t\t]\n\t},\n\t\"d\": \"e\"\n}\n",
+        "\r\n {\r\n\"a\"\t:\t{\"b\"\n:\n[VALUE\n,1\n,null,{\n}]}\n,\n\"d\"\n:\"e\"}\t\n\t\n",
+    ];
+    for text in texts.map(|text| text.replace("VALUE", VALUE)) {
+        let documents = parse(&text).unwrap_or_else(|error| panic!("{error:?} in {text:?}"));
+        let root = &documents[0].root;
+        let items = root.find("a").and_then(|a| a.find("b")).expect("a list").items();
+        let texts: Vec<_> = items.iter().map(Node::text).collect();
+        assert_eq!(texts, [Some("c/é😀"), Some("1"), Some("null"), None]);
+        assert_eq!(&text[items[0].range.clone()], VALUE);
+        assert_eq!(root.find("d").and_then(Node::text), Some("e"));
+    }
+}
+
 #[test]
 fn comments_go_where_their_column_says() {
     insta::assert_snapshot!(dump(
         "# top\na: # a\n  # b\n  b: 1 # one\n  # in a\n# in root\nc:\n# in list\n- x\n# also root\nd: [1, # in d\n 2\n # end of d\n]\ne:\n  f:\n    g: 1\n    # in f\n  # in e\n# last\n"
+    ));
+}
+
+#[test]
+fn comments_behind_a_dash_are_the_items() {
+    insta::assert_snapshot!(dump(
+        "a:\n- # one\n  # two\n  b: c\n- # three\n  d: e\nf:\n# list\n-  # four\n   g\n- # five\nh:\n  - # six\n    i: j\n"
     ));
 }
 
