@@ -113,6 +113,9 @@ fn is_aws_local(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0xfd00, 0x0ec2, ..])
 }
 
+/// Of connecting and of reading.
+type Timeouts = (Option<Duration>, Option<Duration>);
+
 /// The HTTP client of a run, for every service and identity.
 #[derive(Debug)]
 struct Http {
@@ -120,7 +123,7 @@ struct Http {
     roots: Arc<Roots>,
     resolver: Resolver,
     /// By connect and read timeout, as the SDK asks for connectors.
-    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 impl HttpClient for Http {
