@@ -14,8 +14,7 @@ use crate::open::{Opened, Strictness, open};
 use crate::origin::Origin;
 use crate::policy::Terms;
 use crate::recover::recover;
-use crate::rule::Rule;
-use crate::source::{Covered, Source, SourceId, Sources};
+use crate::source::{Covered, Source, SourceId, Sources, wants_encrypted};
 use crate::write::{strip_origin, write_item};
 
 /// What is asked of a run.
@@ -168,17 +167,6 @@ fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'
         }
         Err(problem) => report.add(Severity::Error, problem, here),
     }
-}
-
-/// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
-fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
-    let mut wants = false;
-    item.each_scalar(|trail, node| {
-        let of_secret = matches!(trail.keys().next(), Some("data" | "stringData"));
-        let has_text = node.text().is_some_and(|text| !text.is_empty());
-        wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);
-    });
-    wants
 }
 
 /// Recovers every data key that may be had, all at once, and opens what they open.

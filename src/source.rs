@@ -255,6 +255,18 @@ impl SourceId {
     }
 }
 
+/// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
+#[must_use]
+pub fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
+    let mut wants = false;
+    item.each_scalar(|trail, node| {
+        let of_secret = matches!(trail.keys().next(), Some("data" | "stringData"));
+        let has_text = node.text().is_some_and(|text| !text.is_empty());
+        wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);
+    });
+    wants
+}
+
 fn refused(origin: Option<String>, rule: Option<String>, problem: Problem) -> Source {
     Source { origin, rule, authorised: Err(one(problem)), let_pass: Vec::new() }
 }
