@@ -11,7 +11,7 @@ pub(crate) mod platform;
 pub(crate) mod repo;
 pub(crate) mod run;
 
-pub(crate) use aws::{Fault, Lab};
+pub(crate) use aws::{Call, Fault, Lab};
 pub(crate) use build::Mode;
 pub(crate) use platform::{EAST, Platform, WEST};
 pub(crate) use repo::Repo;
