@@ -16,6 +16,7 @@ Tests steer it by POSTing JSON to /_lab/key, role, session and fault, and read /
 
 import argparse
 import base64
+import collections
 import hashlib
 import io
 import json
@@ -107,7 +108,7 @@ class Standin:
         self.data_keys = {}  # caller → base64 of each data key that it wrapped or unwrapped
         self.sessions = {}  # access key id → what AssumeRole gave out with it
         self.faults = []
-        self.in_flight = 0
+        self.in_flight = collections.Counter()  # by caller: tests run side by side
 
     def __call__(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -141,8 +142,8 @@ class Standin:
             "error": None,
         }
         with self.lock:
-            self.in_flight += 1
-            entry["in_flight"] = self.in_flight
+            self.in_flight[entry["caller"]] += 1
+            entry["in_flight"] = self.in_flight[entry["caller"]]
             self.calls.append(entry)
         try:
             status, headers, body = (
@@ -150,7 +151,7 @@ class Standin:
             )
         finally:
             with self.lock:
-                self.in_flight -= 1
+                self.in_flight[entry["caller"]] -= 1
         entry["status"] = status
         if status >= 400:
             entry["error"] = error_code(body)

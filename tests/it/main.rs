@@ -11,8 +11,11 @@
     reason = "a test that cannot go on should stop there, and this is no part of the program"
 )]
 
+mod architecture;
 mod attacks;
 mod aws;
+mod documented;
+mod examples;
 mod kustomize;
 mod lab;
 mod rules;

@@ -37,13 +37,11 @@ pub(crate) struct Call {
     pub(crate) target: Option<String>,
     /// The encryption context, where one was sent.
     pub(crate) context: Option<std::collections::BTreeMap<String, String>>,
-    /// A digest of the wrapped data key.
-    pub(crate) blob: Option<String>,
     /// The session name that an `AssumeRole` asks for.
     pub(crate) session_name: Option<String>,
     /// The error code of the answer, where it is one.
     pub(crate) error: Option<String>,
-    /// How many calls were under way when this one came, itself included.
+    /// How many calls of this caller were under way when this one came, itself included.
     pub(crate) in_flight: usize,
 }
 

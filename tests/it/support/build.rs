@@ -135,7 +135,7 @@ pub(crate) fn kustomize(repo: &Repo, arguments: &[&str]) -> Command {
 }
 
 /// `$XDG_CONFIG_HOME` with krm-sops installed as an exec plugin.
-fn plugin_home() -> &'static Path {
+pub(crate) fn plugin_home() -> &'static Path {
     static HOME: OnceLock<tempfile::TempDir> = OnceLock::new();
     let home = HOME.get_or_init(|| {
         let home = tempfile::tempdir().expect("a temporary directory");
