@@ -243,7 +243,7 @@ mod tests {
     fn the_payload_of_an_io_error_is_looked_at() {
         let inner = io::Error::new(io::ErrorKind::InvalidData, RootsError::clone(&no_roots()));
         let outer = io::Error::other(inner);
-        assert!(chain(&outer).any(|error| error.is::<RootsError>()));
+        assert!(chain(&outer).any(<dyn Error>::is::<RootsError>));
     }
 
     fn no_roots() -> RootsError {

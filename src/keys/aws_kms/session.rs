@@ -113,7 +113,7 @@ fn patient(name: &'static str) -> RetryPartition {
     RetryPartition::custom(name).token_bucket(TokenBucket::unlimited()).build()
 }
 
-/// The name of a session that an auditor reads in CloudTrail: `krm-sops@HOST`, in the characters that STS allows.
+/// The name of a session that an auditor reads in `CloudTrail`: `krm-sops@HOST`, in the characters that STS allows.
 pub(super) fn name(host: &str) -> String {
     if host.is_empty() {
         return "krm-sops".to_owned();

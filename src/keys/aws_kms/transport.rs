@@ -113,14 +113,16 @@ fn is_aws_local(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0xfd00, 0x0ec2, ..])
 }
 
+/// The timeouts of connecting and of reading, by which the SDK asks for connectors.
+type Timeouts = (Option<Duration>, Option<Duration>);
+
 /// The HTTP client of a run, for every service and identity.
 #[derive(Debug)]
 struct Http {
     proxies: Proxies,
     roots: Arc<Roots>,
     resolver: Resolver,
-    /// By connect and read timeout, as the SDK asks for connectors.
-    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 impl HttpClient for Http {

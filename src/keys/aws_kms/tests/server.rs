@@ -64,7 +64,7 @@ pub(super) struct Server {
 impl Server {
     /// Answers plain HTTP.
     pub(super) fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(answer, |stream| Some(stream))
+        Self::listen(answer, Some)
     }
 
     /// Answers HTTPS with a certificate for `localhost` by the CA of `ca.pem`.
