@@ -22,6 +22,12 @@ impl FieldPath {
         Self(Vec::new())
     }
 
+    /// These steps.
+    #[must_use]
+    pub fn from_steps(steps: &[Step]) -> Self {
+        Self(steps.to_vec())
+    }
+
     /// Steps down. Undone by [`FieldPath::pop`], so that one `FieldPath` serves a whole walk.
     pub fn push(&mut self, step: Step) {
         self.0.push(step);

@@ -1,5 +1,6 @@
 //! The file system as the pipeline sees it: read-only, and small enough to be replaced by a map in tests.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be had.
@@ -30,4 +31,66 @@ pub trait Files {
     /// # Errors
     /// Nothing is there, it is no regular file, or it may not be read.
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileError>;
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("it is not there"),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod memory {
+    //! A file system in a map.
+
+    use std::collections::BTreeMap;
+
+    use super::{FileError, Files, Path, PathBuf};
+
+    /// Files by absolute path, and symbolic links from path to path.
+    #[derive(Default)]
+    pub(crate) struct Memory {
+        files: BTreeMap<PathBuf, Vec<u8>>,
+        links: BTreeMap<PathBuf, PathBuf>,
+    }
+
+    impl Memory {
+        /// Files of this text.
+        pub(crate) fn new<const N: usize>(files: [(&str, &str); N]) -> Self {
+            let files = files.into_iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
+            Self { files: files.collect(), links: BTreeMap::new() }
+        }
+
+        /// The same with a link.
+        pub(crate) fn with_link(mut self, from: &str, to: &str) -> Self {
+            self.links.insert(from.into(), to.into());
+            self
+        }
+
+        fn real(&self, path: &Path) -> PathBuf {
+            self.links.get(path).cloned().unwrap_or_else(|| path.to_owned())
+        }
+    }
+
+    impl Files for Memory {
+        fn canonical(&self, path: &Path) -> Result<PathBuf, FileError> {
+            let real = self.real(path);
+            if self.exists(&real) { Ok(real) } else { Err(FileError::NotFound) }
+        }
+
+        fn is_file(&self, path: &Path) -> bool {
+            self.files.contains_key(&self.real(path))
+        }
+
+        fn exists(&self, path: &Path) -> bool {
+            self.files.keys().any(|file| file.starts_with(self.real(path)))
+        }
+
+        fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+            self.files.get(&self.real(path)).cloned().ok_or(FileError::NotFound)
+        }
+    }
 }

@@ -1,3 +1,7 @@
-//! krm-sops
+//! The process: see the library for everything else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    krm_sops::edge::guarded(krm_sops::cli::main)
+}

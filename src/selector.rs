@@ -1,8 +1,9 @@
 //! Which values of a document SOPS encrypts: the six selectors, of which a file has at most one.
 
-use regex::Regex;
+use std::fmt;
 
 use crate::field_path::FieldPath;
+use crate::re2::{self, Regex};
 
 /// How SOPS chooses the values it encrypts.
 #[derive(Clone, Debug)]
@@ -73,8 +74,7 @@ impl Selector {
         let Some((name, text)) = given.into_iter().next() else {
             return Ok(Self::default());
         };
-        let compile =
-            |text: &str| Regex::new(text).map_err(|error| SelectorError::BadRegex(name, error.to_string()));
+        let compile = |text: &str| re2::compile(text).map_err(|why| SelectorError::BadRegex(name, why));
         Ok(match name {
             "unencrypted_suffix" => Self::UnencryptedSuffix(text),
             "encrypted_suffix" => Self::EncryptedSuffix(text),
@@ -96,6 +96,21 @@ impl Selector {
             Self::UnencryptedRegex(regex) => Some(!path.keys().any(|key| regex.is_match(key))),
             Self::EncryptedRegex(regex) => Some(path.keys().any(|key| regex.is_match(key))),
             Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnencryptedSuffix(suffix) => write!(f, "unencrypted_suffix: {suffix}"),
+            Self::EncryptedSuffix(suffix) => write!(f, "encrypted_suffix: {suffix}"),
+            Self::UnencryptedRegex(regex) => write!(f, "unencrypted_regex: {}", regex.as_str()),
+            Self::EncryptedRegex(regex) => write!(f, "encrypted_regex: {}", regex.as_str()),
+            Self::UnencryptedCommentRegex(regex) => {
+                write!(f, "unencrypted_comment_regex: {}", regex.as_str())
+            }
+            Self::EncryptedCommentRegex(regex) => write!(f, "encrypted_comment_regex: {}", regex.as_str()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How bad a diagnostic is, as KRM results name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing.
     Info,

@@ -5,14 +5,16 @@
 
 mod code;
 mod render;
+mod report;
 
 pub use code::{Code, Severity};
 pub use render::{escape_untrusted, render};
+pub use report::{Place, Report};
 
 use std::fmt;
 
 /// What went wrong, as the module that found it knows it: without the item, which only the pipeline knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// What kind of problem.
     pub code: Code,
@@ -80,26 +82,33 @@ impl fmt::Display for ItemName {
     }
 }
 
-/// A problem, how bad it is, and where it was met.
+/// Some items that came from one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The items.
+    pub items: Vec<ItemName>,
+    /// The file that they came from, as people know it.
+    pub origin: Option<String>,
+}
+
+/// A problem, how bad it is, and all that it befell: one unreachable endpoint is one message, however many files need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it refuses the build.
     pub severity: Severity,
     /// What and why.
     pub problem: Problem,
-    /// The item, where it is about one.
-    pub item: Option<ItemName>,
-    /// The file that the item came from, as people know it.
-    pub origin: Option<String>,
     /// The creation rule concerned: its file, its position, its `path_regex`.
     pub rule: Option<String>,
+    /// What it befell; nothing where it is about the input or the config.
+    pub subjects: Vec<Subject>,
 }
 
 impl Diagnostic {
     /// A diagnostic that is about no item.
     #[must_use]
     pub fn new(severity: Severity, problem: Problem) -> Self {
-        Self { severity, problem, item: None, origin: None, rule: None }
+        Self { severity, problem, rule: None, subjects: Vec::new() }
     }
 
     /// What to do: the problem's own advice, else its code's.

@@ -14,11 +14,13 @@ pub fn render(diagnostic: &Diagnostic) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {label:>6}: {}", escape_untrusted(value));
     };
-    if let Some(item) = &diagnostic.item {
-        line("item", &item.to_string());
-    }
-    if let Some(origin) = &diagnostic.origin {
-        line("origin", origin);
+    for subject in &diagnostic.subjects {
+        for item in &subject.items {
+            line("item", &item.to_string());
+        }
+        if let Some(origin) = &subject.origin {
+            line("origin", origin);
+        }
     }
     if let Some(rule) = &diagnostic.rule {
         line("rule", rule);
@@ -58,7 +60,7 @@ fn is_format(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::{Code, ItemName, Problem, Severity};
+    use crate::diagnostics::{Code, ItemName, Problem, Severity, Subject};
 
     #[test]
     fn every_line_in_its_order() {
@@ -67,15 +69,17 @@ mod tests {
             problem: Problem::new(Code::ValueCorrupt, "an encrypted value cannot be opened")
                 .at("data.password")
                 .because("the authentication tag does not fit"),
-            item: Some(ItemName {
-                api_version: "v1".into(),
-                kind: "Secret".into(),
-                namespace: "default".into(),
-                name: "db".into(),
-                index: 0,
-            }),
-            origin: Some("secrets/db.yaml".into()),
             rule: Some(".sops.yaml: creation rule 1 (path_regex: ^secrets/)".into()),
+            subjects: vec![Subject {
+                items: vec![ItemName {
+                    api_version: "v1".into(),
+                    kind: "Secret".into(),
+                    namespace: "default".into(),
+                    name: "db".into(),
+                    index: 0,
+                }],
+                origin: Some("secrets/db.yaml".into()),
+            }],
         };
         insta::assert_snapshot!(render(&diagnostic), @r"
         error[value-corrupt]: an encrypted value cannot be opened

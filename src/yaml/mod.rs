@@ -3,6 +3,7 @@
 //! All text from outside (resource lists, origin files, rules, config) is parsed here and nowhere else, within
 //! limits of depth and size. Values are not typed here: SOPS, Kubernetes and Go disagree about that.
 
+pub mod emit;
 mod parse;
 
 pub use parse::{ParseError, parse};

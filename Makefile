@@ -1,0 +1,34 @@
+# What there is to run. Needs Rust, Go and Python; everything else is installed into .tools/, in pinned versions.
+
+.PHONY: help demo shell build test test-long lint tools clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: tools ## see krm-sops work: encrypt, build, decrypt, against an AWS account on this machine
+	@cargo build --locked --quiet
+	@scripts/demo.sh
+
+shell: tools ## a shell with kustomize, sops, krm-sops and that AWS account, to try the examples in
+	@cargo build --locked --quiet
+	@scripts/lab.sh bash
+
+build: ## build the release binary, target/release/krm-sops
+	cargo build --locked --release
+
+test: tools lint ## lints and all tests, with the real kustomize and sops
+	cargo test --locked
+
+test-long: tools ## what takes long or needs the open network: dependency checks, more random cases, mutants
+	@scripts/test-long.sh
+
+lint: ## formatting and lints
+	@scripts/lint.sh
+
+tools: ## install the pinned kustomize, sops and moto into .tools/
+	@scripts/tools.sh
+
+clean: ## remove what was built, but not the tools
+	cargo clean
+	rm -rf .demo

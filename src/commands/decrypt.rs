@@ -1,0 +1,49 @@
+//! stdin to stdout: the function, the exec plugin and the filter.
+
+use std::process::ExitCode;
+
+use super::{refuse, say, stdin_text};
+use crate::config::Config;
+use crate::diagnostics::{Code, Problem};
+use crate::edge::{self, Disk};
+use crate::keys::{Keys, Settings};
+use crate::locate::Base;
+use crate::run::{Request, run};
+
+/// Decrypts what stands on stdin. `config` is what came beside it.
+#[must_use]
+pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
+    let prepared = stdin_text().and_then(|input| Ok((input, ca_bundle()?, runtime()?)));
+    let (input, ca_bundle, runtime) = match prepared {
+        Ok(prepared) => prepared,
+        Err(problem) => return refuse(problem),
+    };
+    let host = edge::host_name();
+    let keys = |config: &Config| {
+        Keys::new(Settings {
+            max_concurrency: config.aws.max_concurrency,
+            timeout: config.aws.timeout,
+            host,
+            ca_bundle,
+        })
+    };
+    let outcome = runtime.block_on(run(Request { input: &input, config, base }, &Disk, keys));
+    say(&outcome.diagnostics);
+    let written = edge::write_stdout(&outcome.stdout);
+    if written && !outcome.refused { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn ca_bundle() -> Result<Option<Vec<u8>>, Problem> {
+    edge::ca_bundle().map_err(|(path, error)| {
+        Problem::new(Code::BadConfig, "the CA bundle that AWS_CA_BUNDLE names cannot be read")
+            .because(format!("{path}: {error}"))
+            .help("correct or unset AWS_CA_BUNDLE")
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Problem::new(Code::BadInput, "the machine lacks what the process needs to wait for answers")
+            .because(error.kind())
+    })
+}

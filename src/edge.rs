@@ -1,0 +1,175 @@
+//! The edge of the process: the only place with file system, environment, standard streams and panics.
+//!
+//! stdout is a protocol: kustomize parses it before it looks at the exit status. So it is written once, whole, at the
+//! very end, and a panic on the way leaves it empty.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the edge that the lints point to"
+)]
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::files::{FileError, Files};
+
+/// No manifest or origin file comes near this; what does is a mistake or an attack. Bytes.
+const LARGEST_FILE: u64 = 256 * 1024 * 1024;
+
+/// The disk.
+pub struct Disk;
+
+impl Files for Disk {
+    fn canonical(&self, path: &Path) -> Result<PathBuf, FileError> {
+        fs::canonicalize(path).map_err(|error| file_error(&error))
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        path.is_file()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        let file = fs::File::open(path).map_err(|error| file_error(&error))?;
+        let metadata = file.metadata().map_err(|error| file_error(&error))?;
+        if !metadata.is_file() {
+            return Err(FileError::Unreadable(String::from("it is not a regular file")));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| file_error(&error))?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(FileError::Unreadable(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+        }
+        Ok(bytes)
+    }
+}
+
+fn file_error(error: &io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileError::NotFound,
+        // The kind, not the error: nothing of a path or a content is repeated.
+        kind => FileError::Unreadable(kind.to_string()),
+    }
+}
+
+/// The files below a directory, sorted, without what version control and tools keep for themselves. Symbolic links to
+/// directories are not followed.
+///
+/// # Errors
+/// A directory cannot be listed; which and why.
+pub fn walk(directory: &Path) -> Result<Vec<PathBuf>, (PathBuf, FileError)> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(next) = left.pop() {
+        let entries = fs::read_dir(&next).map_err(|error| (next.clone(), file_error(&error)))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| (next.clone(), file_error(&error)))?;
+            let kind = entry.file_type().map_err(|error| (entry.path(), file_error(&error)))?;
+            let hidden = entry.file_name() == ".git" || entry.file_name() == "node_modules";
+            if kind.is_dir() && !hidden {
+                left.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The arguments, without the program's own name.
+#[must_use]
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
+/// The directory of the kustomization that runs us as an exec plugin.
+#[must_use]
+pub fn plugin_root() -> Option<PathBuf> {
+    std::env::var_os("KUSTOMIZE_PLUGIN_CONFIG_ROOT").filter(|root| !root.is_empty()).map(PathBuf::from)
+}
+
+/// The working directory, or `.` where it is gone.
+#[must_use]
+pub fn working_directory() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
+
+/// The name of this machine or pod, for the session that an auditor sees in `CloudTrail`.
+#[must_use]
+pub fn host_name() -> String {
+    let from_environment = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let name =
+        from_environment.or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok()).unwrap_or_default();
+    name.trim().to_owned()
+}
+
+/// The certificates of `AWS_CA_BUNDLE`, as PEM.
+///
+/// # Errors
+/// The variable names a file that cannot be read: its name, and why.
+pub fn ca_bundle() -> Result<Option<Vec<u8>>, (String, FileError)> {
+    match std::env::var("AWS_CA_BUNDLE") {
+        Ok(path) if !path.is_empty() => match Disk.read(Path::new(&path)) {
+            Ok(pem) => Ok(Some(pem)),
+            Err(error) => Err((path, error)),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Whether a person sits where input would come from.
+#[must_use]
+pub fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// All of stdin.
+///
+/// # Errors
+/// It cannot be read, or is too large; why.
+pub fn read_stdin() -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(LARGEST_FILE + 1).read_to_end(&mut bytes);
+    match read {
+        Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
+            Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20))
+        }
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(error.kind().to_string()),
+    }
+}
+
+/// Writes stdout, whole, in one go. `false` when the reader has gone.
+#[must_use]
+pub fn write_stdout(text: &str) -> bool {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Writes stderr. A reader that has gone is no reason to fail.
+pub fn write_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Runs the program so that a panic ends with an exit status and a place, and never with a payload: a message of the
+/// standard library may quote what it choked on.
+pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
+    panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        write_stderr(&format!(
+            "error: krm-sops met a bug in itself{place}; nothing was decrypted\n    help: please report this line and what you ran\n"
+        ));
+    }));
+    panic::catch_unwind(AssertUnwindSafe(program)).unwrap_or(ExitCode::from(101))
+}

@@ -1,0 +1,170 @@
+//! A resource list or a stream of resources, item by item.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Item, Source};
+use crate::diagnostics::{Code, Problem};
+use crate::yaml::{self, Content, Document, Node, ScalarStyle};
+
+/// In which form the resources came, and have to go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A KRM `ResourceList`: what functions get, and what results can be added to.
+    ResourceList,
+    /// Resources as documents: what `kustomize build` prints and exec plugins get.
+    Stream,
+}
+
+/// The resources on stdin.
+#[derive(Debug)]
+pub struct Input<'i> {
+    /// In which form they came.
+    pub form: Form,
+    /// The resources, in their order. A `v1` `List` is one of them.
+    pub items: Vec<Item<'i>>,
+    function_config: Option<Node<'i>>,
+    /// The resource list itself.
+    pub(super) list: Option<List>,
+    pub(super) source: Arc<Source<'i>>,
+}
+
+/// Where a resource list stands, as far as results need to know.
+#[derive(Debug)]
+pub(super) struct List {
+    /// The mapping that is the list.
+    pub(super) range: Range<usize>,
+    /// Where its document ends.
+    pub(super) document_end: usize,
+    /// Whether it is written in braces.
+    pub(super) flow: bool,
+    /// Where the value of its last entry ends.
+    pub(super) last_entry_end: usize,
+    /// The key and value of `results`, where it has any.
+    pub(super) results: Option<Range<usize>>,
+}
+
+impl<'i> Input<'i> {
+    /// Reads what is on stdin. Nothing at all is an empty stream.
+    ///
+    /// # Errors
+    /// `bad-input`: no YAML, a document or item that is no mapping, or a `ResourceList` that is not alone.
+    pub fn parse(text: &'i str) -> Result<Self, Problem> {
+        let mut documents = yaml::parse(text).map_err(|error| {
+            let yaml::ParseError { what, line, column } = error;
+            bad_input("the input is not YAML that can be read")
+                .because(format!("line {line}, column {column}: {what}"))
+        })?;
+        documents.retain(|document| !is_null(&document.root));
+        let source = Arc::new(Source::new(text, documents.iter().map(|document| &document.root)));
+        let lists = documents.iter().filter(|document| is_resource_list(&document.root)).count();
+        match (lists, documents.len()) {
+            (0, _) => Self::stream(documents, source),
+            (1, 1) => Self::resource_list(documents, source),
+            _ => Err(bad_input("the input holds a ResourceList and other documents beside it")),
+        }
+    }
+
+    /// The function's config, where the resources came as a list that holds one.
+    #[must_use]
+    pub fn function_config(&self) -> Option<&Node<'i>> {
+        self.function_config.as_ref()
+    }
+
+    /// The text of the function's config, a YAML document of its own.
+    #[must_use]
+    pub fn function_config_text(&self) -> Option<&'i str> {
+        let range = self.function_config.as_ref()?.range.clone();
+        // In block style the first line needs the indentation that the others have.
+        let line = super::line_start(self.source.text, range.start);
+        let indented = self.source.slice(line..range.start).trim().is_empty();
+        Some(self.source.slice(if indented { line } else { range.start }..range.end))
+    }
+
+    fn stream(documents: Vec<Document<'i>>, source: Arc<Source<'i>>) -> Result<Self, Problem> {
+        let mut items = Vec::with_capacity(documents.len());
+        for (index, Document { root, .. }) in documents.into_iter().enumerate() {
+            if !matches!(root.content, Content::Mapping { .. }) {
+                return Err(bad_input(format!("document {} of the input is not a resource", index + 1)));
+            }
+            let json = is_json(&root);
+            items.push(Item::new(root, index, json, Arc::clone(&source)));
+        }
+        Ok(Self { form: Form::Stream, items, function_config: None, list: None, source })
+    }
+
+    fn resource_list(documents: Vec<Document<'i>>, source: Arc<Source<'i>>) -> Result<Self, Problem> {
+        let mut input =
+            Self { form: Form::ResourceList, items: Vec::new(), function_config: None, list: None, source };
+        for Document { root, range } in documents {
+            let json = is_json(&root);
+            let Content::Mapping { entries, flow, .. } = root.content else { continue };
+            let mut list = List {
+                last_entry_end: entries.last().map_or(root.range.start, |entry| entry.value.whole.end),
+                range: root.range,
+                document_end: range.end,
+                flow,
+                results: None,
+            };
+            for entry in entries {
+                match entry.key.text() {
+                    Some("items") => input.add_items(entry.value, json)?,
+                    Some("functionConfig") if !is_null(&entry.value) => {
+                        input.function_config = Some(entry.value);
+                    }
+                    Some("results") => list.results = Some(entry.key.whole.start..entry.value.whole.end),
+                    _ => {}
+                }
+            }
+            input.list = Some(list);
+        }
+        Ok(input)
+    }
+
+    fn add_items(&mut self, items: Node<'i>, json: bool) -> Result<(), Problem> {
+        if is_null(&items) {
+            return Ok(());
+        }
+        let Content::Sequence { items, .. } = items.content else {
+            return Err(bad_input("the items of the ResourceList are not a list").at("items"));
+        };
+        for (index, node) in items.into_iter().enumerate() {
+            if !matches!(node.content, Content::Mapping { .. }) {
+                return Err(
+                    bad_input("an item of the ResourceList is not a resource").at(format!("items[{index}]"))
+                );
+            }
+            self.items.push(Item::new(node, index, json, Arc::clone(&self.source)));
+        }
+        Ok(())
+    }
+}
+
+fn bad_input(what: impl Into<String>) -> Problem {
+    Problem::new(Code::BadInput, what)
+}
+
+/// Whether this is `kind: ResourceList` of any version of the KRM functions' specification.
+fn is_resource_list(root: &Node) -> bool {
+    root.find("kind").and_then(Node::text) == Some("ResourceList")
+        && root
+            .find("apiVersion")
+            .and_then(Node::text)
+            .is_some_and(|version| version.starts_with("config.kubernetes.io/"))
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(&node.content, Content::Scalar { text, style: ScalarStyle::Plain }
+        if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
+}
+
+/// Whether a document is JSON and not YAML's flow style. Either is written validly if it is taken for JSON.
+fn is_json(root: &Node) -> bool {
+    matches!(root.content, Content::Mapping { flow: true, .. })
+        && root.entries().iter().all(|entry| {
+            matches!(entry.key.content, Content::Scalar { style: ScalarStyle::DoubleQuoted, .. })
+        })
+}
+
+#[cfg(test)]
+mod tests;

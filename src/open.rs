@@ -1,0 +1,161 @@
+//! (Authorised, data key) → [`Opened`]: the values that may be written, each vouched for.
+//!
+//! Kustomize sorts keys, drops comments and merges patches before a transformer sees an item, so the MAC says nothing
+//! about an item. It is checked over the origin file, and a value of an item is accepted only if that file holds the very
+//! same ciphertext under the very same keys. Neither an [`Opened`] nor an [`OpenedValue`] can be made anywhere else.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostics::{Code, Problem};
+use crate::field_path::FieldPath;
+use crate::policy::{Authorised, Sealed};
+use crate::secret::{DataKey, Plaintext};
+use crate::sops::{EncryptedValue, SealedFile, Unsealed};
+
+/// How strictly values are vouched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// The MAC must be right, and a value must stand in the file.
+    Verified,
+    /// What is wrong is told, and values are opened by the data key alone.
+    Lenient,
+}
+
+/// Something sealed whose data key is known and, where strictness asks for it, whose MAC is right.
+pub struct Opened {
+    authorised: Authorised,
+    key: DataKey,
+    /// The plaintexts of the file's leaves; none for an item without a file.
+    values: Vec<Option<Plaintext>>,
+    strictness: Strictness,
+}
+
+/// A value that may be written.
+pub struct OpenedValue<'o> {
+    plaintext: Held<'o>,
+    /// The documents of the file that hold it; `None` where no file vouches for it.
+    documents: Option<BTreeSet<usize>>,
+}
+
+enum Held<'o> {
+    Borrowed(&'o Plaintext),
+    Owned(Plaintext),
+}
+
+impl OpenedValue<'_> {
+    /// The value.
+    #[must_use]
+    pub fn plaintext(&self) -> &Plaintext {
+        match &self.plaintext {
+            Held::Borrowed(plaintext) => plaintext,
+            Held::Owned(plaintext) => plaintext,
+        }
+    }
+
+    /// The zero-based documents of the origin file that hold it; `None` where no file vouches for it.
+    #[must_use]
+    pub fn documents(&self) -> Option<&BTreeSet<usize>> {
+        self.documents.as_ref()
+    }
+}
+
+/// Opens what may be opened. What is wrong but let pass comes back beside it; only [`Strictness::Lenient`] lets anything pass.
+///
+/// # Errors
+/// `value-corrupt` where values cannot be opened, else `mac-missing` or `mac-mismatch`.
+pub fn open(
+    authorised: Authorised,
+    key: DataKey,
+    strictness: Strictness,
+) -> Result<(Opened, Vec<Problem>), Vec<Problem>> {
+    let (values, wrong) = match authorised.sealed() {
+        Sealed::File(file) => {
+            let Unsealed { values, corrupt, mac } = file.open(&key);
+            // A value that cannot be opened breaks the MAC, too; it is the cause, so it alone is told.
+            let wrong = if corrupt.is_empty() { mac.err().into_iter().collect() } else { together(corrupt) };
+            (values, wrong)
+        }
+        Sealed::Item(_) => (Vec::new(), Vec::new()),
+    };
+    if strictness == Strictness::Verified && !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok((Opened { authorised, key, values, strictness }, wrong))
+}
+
+impl Opened {
+    /// The value of a ciphertext of an item, at its path in the item.
+    ///
+    /// # Errors
+    /// `not-in-origin`: the verified file does not hold it there. `value-corrupt`: nothing vouches for it, and the data
+    /// key does not open it at that path.
+    pub fn value(&self, path: &FieldPath, text: &str) -> Result<OpenedValue<'_>, Problem> {
+        match (self.authorised.sealed(), self.strictness) {
+            (Sealed::File(file), strictness) => match self.held(file, path, text) {
+                Some(value) => Ok(value),
+                None if strictness == Strictness::Lenient => self.by_key_alone(path, text),
+                None => Err(Problem::new(Code::NotInOrigin, "an encrypted value is not in the origin file")
+                    .at(path)
+                    .because("the file has no such ciphertext at this path")),
+            },
+            (Sealed::Item(_), _) => self.by_key_alone(path, text),
+        }
+    }
+
+    /// The text of an encrypted comment. A comment is outside the MAC; its ciphertext is bound to the mapping or list that
+    /// it stood in, which is this path or one above it. `None` where it is not, as for a comment that sops could not open either.
+    #[must_use]
+    pub fn comment(&self, path: &FieldPath, text: &str) -> Option<OpenedValue<'_>> {
+        let sealed = EncryptedValue::parse(text).ok()?;
+        (0..=path.steps().len()).rev().find_map(|length| {
+            let above = FieldPath::from_steps(path.steps().get(..length)?);
+            let plaintext = sealed.decrypt(&self.key, &above.aad()).ok()?;
+            Some(OpenedValue { plaintext: Held::Owned(plaintext), documents: None })
+        })
+    }
+
+    /// Whether a MAC, as an item's own `sops` block states it, is the origin file's.
+    #[must_use]
+    pub fn states_mac(&self, mac: &str) -> bool {
+        self.authorised.metadata().mac.as_ref().is_some_and(|own| own.as_str() == mac)
+    }
+
+    /// Whether sops would encrypt the value at this path. `None`: only comments can tell.
+    #[must_use]
+    pub fn covers(&self, path: &FieldPath) -> Option<bool> {
+        self.authorised.metadata().selector.covers(path)
+    }
+
+    fn held(&self, file: &SealedFile, path: &FieldPath, text: &str) -> Option<OpenedValue<'_>> {
+        let mut documents = BTreeSet::new();
+        let mut found = None;
+        for at in file.find(path, text) {
+            documents.extend(file.leaves().get(at).map(|leaf| leaf.document));
+            found = found.or(self.values.get(at).and_then(Option::as_ref));
+        }
+        Some(OpenedValue { plaintext: Held::Borrowed(found?), documents: Some(documents) })
+    }
+
+    fn by_key_alone(&self, path: &FieldPath, text: &str) -> Result<OpenedValue<'_>, Problem> {
+        let sealed = EncryptedValue::parse(text).map_err(|problem| problem.at(path))?;
+        let plaintext = sealed.decrypt(&self.key, &path.aad()).map_err(|problem| problem.at(path))?;
+        Ok(OpenedValue { plaintext: Held::Owned(plaintext), documents: None })
+    }
+}
+
+/// Equal problems of many values as one.
+fn together(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut merged: Vec<Problem> = Vec::new();
+    for problem in problems {
+        let same = |known: &&mut Problem| known.what == problem.what && known.causes == problem.causes;
+        match (merged.iter_mut().find(same), problem.field.as_deref()) {
+            (Some(known), Some(field)) => {
+                let fields = known.field.get_or_insert_default();
+                fields.push_str(", ");
+                fields.push_str(field);
+            }
+            _ => merged.push(problem),
+        }
+    }
+    merged
+}

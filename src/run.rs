@@ -1,0 +1,260 @@
+//! The pipeline, as one readable function: text in, text out, and what there is to say.
+
+use futures_util::future::join_all;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, Integrity, OnUnencrypted};
+use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
+use crate::files::Files;
+use crate::keys::Keys;
+use crate::krm::{Edits, Form, Input, Item};
+use crate::locate::{Base, Locator};
+use crate::master_key::KeyKind;
+use crate::open::{Opened, Strictness, open};
+use crate::origin::Origin;
+use crate::policy::Terms;
+use crate::recover::recover;
+use crate::rule::Rule;
+use crate::source::{Source, SourceId, Sources};
+use crate::write::{strip_origin, write_item};
+
+/// What is asked of a run.
+pub struct Request<'t> {
+    /// The resources, as they came.
+    pub input: &'t str,
+    /// The config that came beside them (an exec plugin's file, `--config`, `--set`); else it is the resource list's own.
+    pub config: Option<Config>,
+    /// Where paths start. Where it says what was built, the build is over, and so are the hashes in its names.
+    pub base: Base,
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// What stdout is to hold: decrypted resources, or on a refusal what the form of the input prescribes.
+    pub stdout: Zeroizing<String>,
+    /// All there is to say, in order.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether the build is refused.
+    pub refused: bool,
+}
+
+/// Decrypts what the rules allow, or nothing at all.
+///
+/// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
+pub async fn run(request: Request<'_>, files: &dyn Files, keys: impl FnOnce(&Config) -> Keys) -> Outcome {
+    let Request { input: text, config, base } = request;
+    let input = match Input::parse(text) {
+        Ok(input) => input,
+        Err(problem) => return refused_without_input(problem),
+    };
+    let mut report = Report::default();
+    let prepared = read_config(&input, config).and_then(|config| {
+        let locator = Locator::new(files, &base, &config)?;
+        Ok((config, locator))
+    });
+    let (config, locator) = match prepared {
+        Ok(prepared) => prepared,
+        Err(problem) => {
+            report.add(Severity::Error, problem, Place::default());
+            return conclude(text, &input, Edits::new(), report);
+        }
+    };
+    let keys = keys(&config);
+    if matches!(base, Base::Built { .. }) {
+        note_hashes(&input, &mut report);
+    }
+    let mut sources = Sources::new(files, &config, locator, terms(&config));
+    let plan = survey(&input, &config, &mut sources, &mut report);
+    let sources = unlock(sources.into_all(), &keys, &config).await;
+    let edits = write(&input, &config, &plan, &sources, &mut report);
+    for note in keys.notes() {
+        report.add(Severity::Info, note, Place::default());
+    }
+    conclude(text, &input, edits, report)
+}
+
+/// A source after its data key has been asked for: opened, or why not.
+struct Unlocked {
+    origin: Option<String>,
+    rule: Option<String>,
+    opened: Result<Opened, Vec<Problem>>,
+    let_pass: Vec<Problem>,
+}
+
+fn read_config(input: &Input<'_>, given: Option<Config>) -> Result<Config, Problem> {
+    match (given, input.function_config_text()) {
+        (Some(config), _) => Ok(config),
+        (None, Some(text)) => Config::parse(&text),
+        (None, None) => Ok(Config::default()),
+    }
+}
+
+fn terms(config: &Config) -> Terms {
+    Terms {
+        role: config.aws.assume_role.clone(),
+        profiles: config.aws.profiles,
+        usable: KeyKind::ALL.iter().copied().filter(|kind| Keys::supports(*kind)).collect(),
+    }
+}
+
+/// Says once that the hashes in names are of the ciphertext, where there are any.
+fn note_hashes(input: &Input<'_>, report: &mut Report) {
+    for item in &input.items {
+        let hashed = item.annotation("kustomize.config.k8s.io/needs-hash") == Some("true");
+        if hashed && item.sops().is_some() {
+            let what = "the hash in the name is that of the ciphertext: kustomize computed it before";
+            let place = Place { item: Some(item.name()), ..Place::default() };
+            report.add(Severity::Info, Problem::new(Code::HashOfCiphertext, what), place);
+        }
+    }
+}
+
+/// Finds what is encrypted, and by what; and what should be and is not.
+fn survey(
+    input: &Input<'_>,
+    config: &Config,
+    sources: &mut Sources<'_>,
+    report: &mut Report,
+) -> Vec<Option<SourceId>> {
+    input.items.iter().map(|item| look_at(item, config, sources, report)).collect()
+}
+
+fn look_at(
+    item: &Item<'_>,
+    config: &Config,
+    sources: &mut Sources<'_>,
+    report: &mut Report,
+) -> Option<SourceId> {
+    let here = Place { item: Some(item.name()), origin: None, rule: None };
+    if item.sops().is_some() {
+        if config.kinds.include(item.kind()) {
+            return Some(sources.of_item(item));
+        }
+        let problem = Problem::new(Code::LeftEncrypted, "an encrypted item is left as it is")
+            .because(format!("spec.kinds leaves {} out", item.kind()));
+        report.add(Severity::Warning, problem, here);
+        return None;
+    }
+    let orphans: Vec<String> = item.sealed().iter().map(|sealed| sealed.path.to_string()).collect();
+    if !orphans.is_empty() {
+        let origin = Origin::of(|name| item.annotation(name)).ok();
+        let origin = origin.as_ref().and_then(Origin::path);
+        let problem = Problem::new(
+            Code::OrphanCiphertext,
+            "encrypted values without a `sops` block cannot be decrypted",
+        );
+        report.add(Severity::Error, problem.at(orphans.join(", ")), Place { origin, ..here });
+    } else if item.is_kind("Secret") && config.on_unencrypted != OnUnencrypted::Ignore {
+        refuse_plain_secret(item, config, sources, report);
+    }
+    None
+}
+
+fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) {
+    let here = Place { item: Some(item.name()), origin: None, rule: None };
+    match sources.rule_over(item, |rule| wants_encrypted(rule, item)) {
+        Ok(None) => {}
+        Ok(Some((origin, rule))) => {
+            let severity = match config.on_unencrypted {
+                OnUnencrypted::Refuse => Severity::Error,
+                OnUnencrypted::Warn | OnUnencrypted::Ignore => Severity::Warning,
+            };
+            let problem =
+                Problem::new(Code::NotEncrypted, "a Secret that a creation rule covers is not encrypted");
+            report.add(severity, problem, Place { origin: Some(&origin), rule: Some(&rule), ..here });
+        }
+        Err((origin, problem)) => {
+            report.add(Severity::Error, problem, Place { origin: Some(&origin), ..here });
+        }
+    }
+}
+
+/// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
+fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
+    let mut wants = false;
+    item.each_scalar(|trail, node| {
+        let of_secret = matches!(trail.keys().next(), Some("data" | "stringData"));
+        let has_text = node.text().is_some_and(|text| !text.is_empty());
+        wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);
+    });
+    wants
+}
+
+/// Recovers every data key that may be had, all at once, and opens what they open.
+async fn unlock(sources: Vec<Source>, keys: &Keys, config: &Config) -> Vec<Unlocked> {
+    join_all(sources.into_iter().map(|source| async {
+        let Source { origin, rule, authorised, mut let_pass } = source;
+        let strictness = match config.integrity {
+            Integrity::Verify => Strictness::Verified,
+            Integrity::Warn | Integrity::Skip => Strictness::Lenient,
+        };
+        let opened = match authorised {
+            Ok(authorised) => match recover(&authorised, keys).await {
+                Ok(key) => open(authorised, key, strictness),
+                Err(problem) => Err(vec![problem]),
+            },
+            Err(problems) => Err(problems),
+        };
+        let opened = opened.map(|(opened, mut wrong)| {
+            let_pass.append(&mut wrong);
+            opened
+        });
+        Unlocked { origin, rule, opened, let_pass }
+    }))
+    .await
+}
+
+/// Writes what was opened into the items, and reports what was not.
+fn write(
+    input: &Input<'_>,
+    config: &Config,
+    plan: &[Option<SourceId>],
+    sources: &[Unlocked],
+    report: &mut Report,
+) -> Edits {
+    let mut edits = Edits::new();
+    for (item, source) in input.items.iter().zip(plan) {
+        let here = Place { item: Some(item.name()), origin: None, rule: None };
+        if let Some(source) = source.and_then(|id| sources.get(id.position())) {
+            let place = Place { origin: source.origin.as_deref(), rule: source.rule.as_deref(), ..here };
+            for problem in &source.let_pass {
+                report.add(Severity::Warning, problem.clone(), place);
+            }
+            match &source.opened {
+                Ok(opened) => {
+                    for (severity, problem) in write_item(item, opened, &mut edits) {
+                        report.add(severity, problem, place);
+                    }
+                }
+                Err(problems) => {
+                    problems.iter().for_each(|problem| report.add(Severity::Error, problem.clone(), place))
+                }
+            }
+        }
+        if let Err(problem) = strip_origin(item, source.is_some(), config.strip_origin, &mut edits) {
+            report.add(Severity::Error, problem, here);
+        }
+    }
+    edits
+}
+
+/// Makes the output: all edits, or none of them. A resource list gets its results either way.
+fn conclude(text: &str, input: &Input<'_>, edits: Edits, report: Report) -> Outcome {
+    let refused = report.refuses();
+    let diagnostics = report.into_diagnostics();
+    let mut edits = if refused { Edits::new() } else { edits };
+    if input.form == Form::ResourceList && !diagnostics.is_empty() {
+        edits.set_results(input, &diagnostics);
+    }
+    let stdout = match input.form {
+        Form::Stream if refused => Zeroizing::default(),
+        Form::Stream | Form::ResourceList => edits.apply(text),
+    };
+    Outcome { stdout, diagnostics, refused }
+}
+
+fn refused_without_input(problem: Problem) -> Outcome {
+    let mut report = Report::default();
+    report.add(Severity::Error, problem, Place::default());
+    Outcome { stdout: Zeroizing::default(), diagnostics: report.into_diagnostics(), refused: true }
+}

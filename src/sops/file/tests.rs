@@ -1,0 +1,385 @@
+use super::*;
+use crate::secret::SecretBytes;
+use crate::sops::{Rendered, shamir, yaml_of};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sops/", $name))
+    };
+}
+
+const SECRET: &str = fixture!("secret.yaml");
+const TYPES: &str = fixture!("types.yaml");
+const JSON: &str = fixture!("types.json");
+const MAC_ONLY_ENCRYPTED: &str = fixture!("mac_only_encrypted.yaml");
+const COMMENTS: &str = fixture!("comments.yaml");
+const GROUPS: &str = fixture!("groups.yaml");
+
+fn yaml(text: &str) -> SealedFile {
+    SealedFile::parse(text, Format::Yaml).unwrap()
+}
+
+/// The bytes that the fixtures' KMS "wrapped" by giving them back.
+fn unwrapped(wrapped: &str) -> SecretBytes {
+    SecretBytes::new(base64_simd::STANDARD.decode_to_vec(wrapped).unwrap())
+}
+
+fn open(file: &SealedFile) -> Unsealed {
+    file.open(&DataKey::new(&unwrapped(&file.metadata.groups[0][0].wrapped)).unwrap())
+}
+
+/// Every leaf of a file that opens and whose MAC is right: path, `=` where it was encrypted, value.
+fn leaves(file: &SealedFile) -> Vec<String> {
+    let opened = open(file);
+    assert_eq!((&opened.mac, opened.corrupt.as_slice()), (&Ok(()), [].as_slice()));
+    let shown = file.leaves().iter().zip(&opened.values).map(|(leaf, value)| match (&leaf.content, value) {
+        (LeafContent::Encrypted(_), Some(value)) => match yaml_of(value) {
+            Rendered::Text(text) => format!("{} = {text:?}", leaf.path),
+            Rendered::Plain(text) => format!("{} = {}", leaf.path, *text),
+            Rendered::Binary(text) => format!("{} = !!binary {}", leaf.path, *text),
+        },
+        (LeafContent::Plain(Scalar::Time(time)), None) => format!("{} {}", leaf.path, *time.to_nanoseconds()),
+        (LeafContent::Plain(scalar), None) => match scalar.as_str() {
+            Some(text) => format!("{} {text:?}", leaf.path),
+            None => format!("{} {scalar:?}", leaf.path),
+        },
+        (content, value) => format!("{} {content:?} {value:?}", leaf.path),
+    });
+    shown.collect()
+}
+
+fn codes(problems: &[Problem]) -> Vec<(Code, &str)> {
+    problems.iter().map(|problem| (problem.code, problem.field.as_deref().unwrap_or_default())).collect()
+}
+
+/// What is found without a key.
+fn structure(text: &str) -> Vec<Problem> {
+    yaml(text).check_structure().err().unwrap_or_default()
+}
+
+/// What is found with the key: values first, then the MAC.
+fn refusals(text: &str) -> Vec<Problem> {
+    let opened = open(&yaml(text));
+    opened.corrupt.into_iter().chain(opened.mac.err()).collect()
+}
+
+/// The one line of a text that starts so.
+fn line<'t>(text: &'t str, start: &str) -> &'t str {
+    let mut lines = text.lines().filter(|line| line.trim_start().starts_with(start));
+    let line = lines.next().unwrap();
+    assert_eq!(lines.next(), None, "{start}");
+    line
+}
+
+/// A text without the lines that start so.
+fn without(text: &str, start: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.trim_start().starts_with(start)).collect()
+}
+
+#[test]
+fn a_secret_among_other_documents() {
+    let file = yaml(SECRET);
+    assert_eq!(file.check_structure(), Ok(()));
+    let documents: Vec<usize> = file.leaves().iter().map(|leaf| leaf.document).collect();
+    assert_eq!(documents, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+    let encrypted: Vec<String> = leaves(&file).into_iter().filter(|leaf| leaf.contains(" = ")).collect();
+    assert_eq!(
+        encrypted,
+        [
+            "stringData.user = \"admin\"",
+            "stringData.password = \"correct horse\\nbattery staple\"",
+            "data.since = 2024-01-02T00:00:00Z"
+        ]
+    );
+}
+
+#[test]
+fn every_type_in_yaml() {
+    let file = yaml(TYPES);
+    assert_eq!(file.check_structure(), Ok(()));
+    assert_eq!(
+        leaves(&file),
+        [
+            r#"text = "two\nlines\n""#,
+            r#"quoted: key = "yes""#,
+            r#"empty """#,
+            "integer = -31",
+            "float = 1.5",
+            "large = 1e+21",
+            "truth = true",
+            "moment = 2024-01-02T03:04:05.6+02:00",
+            "binary = !!binary /w==",
+            "list[0][0] = 1",
+            r#"list[0][1] = "two""#,
+            "list[0][2].three = 3",
+            "plain_unencrypted[0] Int(511)",
+            "plain_unencrypted[1] Float(1000.5)",
+            "plain_unencrypted[2] 2024-01-02T03:04:05Z",
+            "plain_unencrypted[3] Bool(false)",
+            "plain_unencrypted[4] Text([255])",
+        ]
+    );
+}
+
+#[test]
+fn every_type_in_json() {
+    let file = SealedFile::parse(JSON, Format::of_path("secrets/types.json")).unwrap();
+    assert_eq!(file.check_structure(), Ok(()));
+    assert_eq!(
+        leaves(&file),
+        [
+            "z = 9223372036854775807",
+            "a[0] = 9.223372036854776e+18",
+            "a[1] = 1e-07",
+            "a[2] = -1.5e+300",
+            "a[3] = 0.1",
+            "a[4] = true",
+            r#"a[6] """#,
+            r#"text = "<é😀\u{2028}>""#,
+            "plain_unencrypted.big Float(1.2345678901234568e29)",
+            "plain_unencrypted.n Int(100)",
+        ]
+    );
+}
+
+/// The MAC covers what a value is, not how it is written.
+#[test]
+fn plain_values_may_be_written_in_other_ways() {
+    let rewritten = TYPES
+        .replace("    - 511\n", "    - 0x1FF\n")
+        .replace("    - 1000.5\n", "    - 1_000.50\n")
+        .replace("2024-01-02T00:00:00Z", "2024-1-2")
+        .replace("    - false\n", "    - !!bool FALSE\n");
+    assert_ne!(rewritten, TYPES);
+    assert_eq!(open(&yaml(&rewritten)).mac, Ok(()));
+    let retyped = TYPES.replace("    - false\n", "    - 'false'\n");
+    assert_eq!(codes(&refusals(&retyped)), [(Code::MacMismatch, "sops.mac")]);
+}
+
+#[test]
+fn a_share_of_the_key_from_each_of_two_groups() {
+    let file = yaml(GROUPS);
+    assert_eq!(file.metadata.threshold, Some(2));
+    let shares: Vec<Vec<SecretBytes>> = file
+        .metadata
+        .groups
+        .iter()
+        .map(|group| {
+            group
+                .iter()
+                .filter(|key| key.key.kind == crate::master_key::KeyKind::AwsKms)
+                .map(|key| unwrapped(&key.wrapped))
+                .collect()
+        })
+        .collect();
+    assert_eq!(shares[1][0].expose(), shares[1][1].expose(), "each key of a group holds the same share");
+    for chosen in [vec![0, 1], vec![2, 0], vec![1, 2], vec![0, 1, 2]] {
+        let shares: Vec<&SecretBytes> = chosen.iter().map(|group| &shares[*group][0]).collect();
+        let key = DataKey::new(&shamir::combine(&shares).unwrap()).unwrap();
+        let opened = file.open(&key);
+        assert_eq!((opened.mac, opened.corrupt), (Ok(()), Vec::new()), "{chosen:?}");
+        assert_eq!(opened.values[0].as_ref().unwrap().expose(), b"hunter2");
+    }
+}
+
+#[test]
+fn a_file_that_was_changed_without_sops_does_not_fit_its_mac() {
+    let user = line(SECRET, "user:");
+    for changed in [
+        SECRET.replace("name: db", "name: other"),
+        SECRET.replace("port: 8080", "port: '8080x'"),
+        SECRET.replace(&format!("{user}\n"), ""),
+        SECRET.replace(user, "    user: ''"),
+        SECRET.replace("kind: ConfigMap", "kind: Secret"),
+        SECRET.replacen("kind: Secret", "added: x\nkind: Secret", 1),
+    ] {
+        assert_ne!(changed, SECRET);
+        assert_eq!(structure(&changed), []);
+        assert_eq!(codes(&refusals(&changed)), [(Code::MacMismatch, "sops.mac")], "{changed}");
+    }
+}
+
+#[test]
+fn a_mac_that_is_missing_empty_or_of_another_time() {
+    for changed in [without(SECRET, "mac:"), SECRET.replace(line_of_first_mac(), "    mac: ''")] {
+        assert_eq!(codes(&structure(&changed)), [(Code::MacMissing, "sops.mac")]);
+        assert_eq!(codes(&refusals(&changed)), [(Code::MacMissing, "sops.mac")]);
+    }
+    let lastmodified = SECRET.lines().find(|line| line.contains("lastmodified")).unwrap();
+    let changed = SECRET.replace(lastmodified, "    lastmodified: '2024-01-02T03:04:05Z'");
+    let problems = refusals(&changed);
+    assert_eq!(codes(&problems), [(Code::MacMismatch, "sops.mac")]);
+    assert_eq!(problems[0].causes, ["the MAC cannot be opened: it or sops.lastmodified was changed"]);
+}
+
+fn line_of_first_mac() -> &'static str {
+    SECRET.lines().find(|line| line.starts_with("    mac:")).unwrap()
+}
+
+#[test]
+fn values_that_are_swapped_or_foreign_are_corrupt() {
+    let (user, password) = (line(SECRET, "user:"), line(SECRET, "password:"));
+    let swapped = SECRET
+        .replace(user, &format!("    #{}", user.trim_start()))
+        .replace(password, &user.replace("user:", "password:"))
+        .replace(&format!("    #{}", user.trim_start()), &password.replace("password:", "user:"));
+    let corrupt = [
+        (Code::ValueCorrupt, "stringData.user"),
+        (Code::ValueCorrupt, "stringData.password"),
+        (Code::MacMismatch, "sops.mac"),
+    ];
+    assert_eq!(structure(&swapped), []);
+    assert_eq!(codes(&refusals(&swapped)), corrupt);
+
+    let foreign = line(TYPES, "text:").replace("text:", "    user:");
+    let mixed = SECRET.replace(user, &foreign);
+    assert_eq!(codes(&refusals(&mixed)), [corrupt[0], corrupt[2]]);
+}
+
+#[test]
+fn what_the_selector_covers_must_be_encrypted() {
+    let plain = SECRET
+        .replace(line(SECRET, "user:"), "    user: [hunter2, 7, null, '']")
+        .replace(line(SECRET, "password:"), "    password: ENC[AES256_GCM,data:hunter2]");
+    let problems = structure(&plain);
+    assert_eq!(
+        codes(&problems),
+        [
+            (Code::ValueCorrupt, "stringData.password"),
+            (Code::ValueNotEncrypted, "stringData.user[0], stringData.user[1]")
+        ]
+    );
+    assert!(!format!("{problems:?}").contains("hunter2"));
+}
+
+#[test]
+fn many_places_are_counted() {
+    let list = format!("    user: [{}]", vec!["x"; 25].join(", "));
+    let problems = structure(&SECRET.replace(line(SECRET, "user:"), &list));
+    assert!(problems[0].field.as_ref().unwrap().ends_with("stringData.user[19], and 5 more"), "{problems:?}");
+}
+
+#[test]
+fn what_the_selector_does_not_cover_is_plain_whatever_it_looks_like() {
+    let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
+    let file = yaml(&SECRET.replace("name: db", &format!("name: {password}")));
+    let name = file.leaves().iter().find(|leaf| leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
+    assert!(matches!(name.content, LeafContent::Plain(_)));
+}
+
+#[test]
+fn a_mac_over_encrypted_values_only() {
+    assert_eq!(
+        leaves(&yaml(MAC_ONLY_ENCRYPTED)),
+        ["password_enc = \"hunter2\"", "pin_enc = 1234", "motd \"welcome\""]
+    );
+    assert_eq!(refusals(&MAC_ONLY_ENCRYPTED.replace("welcome", "changed")), []);
+    let dropped = without(MAC_ONLY_ENCRYPTED, "pin_enc:");
+    assert_eq!(codes(&refusals(&dropped)), [(Code::MacMismatch, "sops.mac")]);
+    let flipped = without(MAC_ONLY_ENCRYPTED, "mac_only_encrypted:");
+    assert_eq!(codes(&refusals(&flipped)), [(Code::MacMismatch, "sops.mac")]);
+}
+
+/// Only the ciphertext can tell which values a comment covers.
+#[test]
+fn values_that_comments_cover() {
+    let file = yaml(COMMENTS);
+    assert_eq!(file.check_structure(), Ok(()));
+    let opened = open(&file);
+    assert_eq!((&opened.mac, opened.corrupt.len()), (&Ok(()), 0));
+    let values: Vec<_> =
+        opened.values.iter().map(|value| value.as_ref().and_then(Plaintext::expose_str)).collect();
+    assert_eq!(values, [None, Some("hunter2"), Some("1234"), Some("5678"), None]);
+
+    let password = line(COMMENTS, "password:");
+    let plain = COMMENTS.replace(password, "password: hunter3");
+    let doubtful = (Code::ValueCorrupt, "lookalike");
+    assert_eq!(codes(&refusals(&plain)), [doubtful, (Code::MacMismatch, "sops.mac")]);
+    let moved = COMMENTS.replace(password, &password.replace("password:", "moved:"));
+    assert_eq!(
+        codes(&refusals(&moved)),
+        [(Code::ValueCorrupt, "moved"), doubtful, (Code::MacMismatch, "sops.mac")]
+    );
+    // As text the password is what the author wrote, so the MAC fits: nothing was hidden from it.
+    assert_eq!(refusals(&COMMENTS.replace(password, "password: hunter2")), []);
+}
+
+/// sops encrypts a comment in a list to an item, and then fails on its own file.
+#[test]
+fn an_encrypted_comment_is_no_value() {
+    let comment =
+        SECRET.lines().find(|line| line.contains("type:comment")).unwrap().trim().replace('#', "x: ");
+    let changed = SECRET.replace(line(SECRET, "user:"), &format!("    {comment}"));
+    let problems = refusals(&changed);
+    assert_eq!(problems[0].what, "an encrypted value cannot be opened");
+    let file = yaml(SECRET);
+    let aad = FieldPath::from(["stringData"]).aad();
+    let text = comment.strip_prefix("x: ").unwrap();
+    let key = DataKey::new(&unwrapped(&file.metadata.groups[0][0].wrapped)).unwrap();
+    assert_eq!(EncryptedValue::parse(text).unwrap().decrypt(&key, &aad).unwrap().expose(), b" who");
+    let in_list = SECRET.replace("stringData:\n", &format!("stringData:\n    - {text}\nrest:\n"));
+    let problems = refusals(&in_list);
+    assert_eq!(problems[0].what, "an encrypted comment stands in the place of a value");
+    assert_eq!(problems[0].field.as_deref(), Some("stringData[0]"));
+}
+
+#[test]
+fn leaves_are_found_by_path_and_text() {
+    let file = yaml(SECRET);
+    let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
+    let path = FieldPath::from(["stringData", "password"]);
+    assert_eq!(file.find(&path, password).next(), Some(5));
+    assert_eq!(file.find(&FieldPath::from(["stringData", "user"]), password).next(), None);
+    assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]").next(), None);
+    assert_eq!(file.find(&path, "").next(), None);
+}
+
+#[test]
+fn only_the_block_of_the_first_document_counts() {
+    let (first, second) = SECRET.split_once("---\n").unwrap();
+    let without_second_block = format!("{first}---\n{}", second.split_once("sops:").unwrap().0);
+    assert_eq!(leaves(&yaml(&without_second_block)), leaves(&yaml(SECRET)));
+    let wrong_second_block = format!("{without_second_block}sops: 1\n");
+    assert_eq!(leaves(&yaml(&wrong_second_block)), leaves(&yaml(SECRET)));
+    let without_first_block = format!("{}---\n{second}", first.split_once("sops:").unwrap().0);
+    let problem = SealedFile::parse(&without_first_block, Format::Yaml).unwrap_err();
+    assert_eq!(problem.code, Code::NotEncrypted);
+}
+
+#[test]
+fn what_is_no_file_of_sops_is_refused() {
+    for (text, format, code) in [
+        ("", Format::Yaml, Code::NotEncrypted),
+        ("# nothing\n", Format::Yaml, Code::NotEncrypted),
+        ("---\n---\nsops: {}\n", Format::Yaml, Code::NotEncrypted),
+        ("a: 1\n", Format::Yaml, Code::NotEncrypted),
+        ("{}", Format::Json, Code::NotEncrypted),
+        ("sops: 1\n", Format::Yaml, Code::BadMetadata),
+        ("sops: {}\n", Format::Yaml, Code::BadMetadata),
+        ("[a]\n", Format::Yaml, Code::BadMetadata),
+        ("text\n", Format::Yaml, Code::BadMetadata),
+        ("a: [\n", Format::Yaml, Code::BadMetadata),
+        ("1: x\n", Format::Yaml, Code::BadMetadata),
+        ("[]", Format::Json, Code::BadMetadata),
+        ("a: 1", Format::Json, Code::BadMetadata),
+        ("{\"sops\": {}, \"sops\": {}}", Format::Json, Code::BadMetadata),
+    ] {
+        let problem = SealedFile::parse(text, format).unwrap_err();
+        assert_eq!(problem.code, code, "{text}");
+    }
+}
+
+#[test]
+fn the_format_follows_the_name() {
+    assert_eq!(Format::of_path("a/b.json"), Format::Json);
+    for path in ["a.yaml", "a.yml", "a.enc", "json", "a.json/b"] {
+        assert_eq!(Format::of_path(path), Format::Yaml, "{path}");
+    }
+}
+
+#[test]
+fn debug_shows_no_content() {
+    let file = yaml(MAC_ONLY_ENCRYPTED);
+    let shown = format!("{file:?} {:?}", open(&file));
+    assert!(!["hunter2", "1234", "welcome", "ENC["].iter().any(|secret| shown.contains(secret)), "{shown}");
+}

@@ -1,0 +1,216 @@
+//! A document as SOPS sees it: mappings with string keys, lists, typed scalars; aliases expanded, comments left out.
+
+use std::collections::HashMap;
+
+use super::scalar::Scalar;
+use crate::diagnostics::{Code, Problem};
+use crate::field_path::{FieldPath, Step};
+use crate::yaml::{Content, Node};
+
+/// A mapping's entries in document order. JSON may hold a key twice, and SOPS keeps both.
+pub(super) type Entries = Vec<(String, Tree)>;
+
+/// A value.
+#[derive(Debug, PartialEq)]
+pub(super) enum Tree {
+    Scalar(Scalar<'static>),
+    List(Vec<Tree>),
+    Map(Entries),
+}
+
+/// How deep expanded aliases may nest. The parser's limit holds for what is written, not for what aliases make of it.
+const DEEPEST: usize = 300;
+
+/// How many nodes aliases may add. SOPS expands them when it encrypts, so only an edited file holds any.
+const MOST_ALIASED: usize = 100_000;
+
+impl Tree {
+    /// Reads a node, which must hold the anchors of all aliases below it.
+    ///
+    /// # Errors
+    /// `bad-metadata`, with the field: SOPS refuses such a key or value, or aliases expand to too much.
+    pub(super) fn of_yaml(root: &Node<'_>) -> Result<Self, Problem> {
+        let mut anchors = HashMap::new();
+        collect_anchors(root, &mut anchors);
+        Reader { anchors, path: FieldPath::root(), depth: 0, aliases: 0, aliased: 0 }.read(root)
+    }
+
+    /// The value that Go's map would hold for a key: the last of equal ones.
+    pub(super) fn find<'t>(entries: &'t Entries, key: &str) -> Option<&'t Self> {
+        entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// Hands over every scalar in document order, with its path.
+    pub(super) fn for_each_scalar(
+        self,
+        path: &mut FieldPath,
+        visit: &mut impl FnMut(&FieldPath, Scalar<'static>),
+    ) {
+        match self {
+            Self::Scalar(scalar) => visit(path, scalar),
+            Self::List(items) => {
+                for (index, item) in items.into_iter().enumerate() {
+                    path.push(Step::Index(index));
+                    item.for_each_scalar(path, visit);
+                    path.pop();
+                }
+            }
+            Self::Map(entries) => {
+                for (key, value) in entries {
+                    path.push(Step::Key(key));
+                    value.for_each_scalar(path, visit);
+                    path.pop();
+                }
+            }
+        }
+    }
+}
+
+fn collect_anchors<'n, 'i>(node: &'n Node<'i>, anchors: &mut HashMap<usize, &'n Node<'i>>) {
+    if let Some(anchor) = node.anchor {
+        anchors.insert(anchor, node);
+    }
+    for entry in node.entries() {
+        collect_anchors(&entry.value, anchors);
+    }
+    for item in node.items() {
+        collect_anchors(item, anchors);
+    }
+}
+
+/// One walk over a YAML document.
+struct Reader<'n, 'i> {
+    anchors: HashMap<usize, &'n Node<'i>>,
+    path: FieldPath,
+    depth: usize,
+    /// How many aliases the walk is inside of.
+    aliases: usize,
+    /// How many nodes it has met inside of aliases.
+    aliased: usize,
+}
+
+impl<'n, 'i> Reader<'n, 'i> {
+    fn read(&mut self, node: &'n Node<'i>) -> Result<Tree, Problem> {
+        self.depth += 1;
+        self.aliased += usize::from(self.aliases > 0);
+        if self.depth > DEEPEST || self.aliased > MOST_ALIASED {
+            return Err(self.refuse("aliases expand to too much"));
+        }
+        let tree = match &node.content {
+            Content::Scalar { .. } => Tree::Scalar(self.scalar(node)?),
+            Content::Sequence { items, .. } => self.list(items)?,
+            Content::Mapping { .. } => self.map(node)?,
+            Content::Alias(anchor) => {
+                let target =
+                    *self.anchors.get(anchor).ok_or_else(|| self.refuse("an alias has no anchor"))?;
+                self.aliases += 1;
+                let tree = self.read(target)?;
+                self.aliases -= 1;
+                tree
+            }
+        };
+        self.depth -= 1;
+        Ok(tree)
+    }
+
+    fn scalar(&self, node: &Node<'_>) -> Result<Scalar<'static>, Problem> {
+        match &node.content {
+            Content::Scalar { text, style } => {
+                Scalar::of_yaml(text, *style, node.tag.as_deref()).map_err(|cause| self.refuse(cause))
+            }
+            _ => Err(self.refuse("a key is no string")),
+        }
+    }
+
+    fn list(&mut self, items: &'n [Node<'i>]) -> Result<Tree, Problem> {
+        let mut list = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            self.path.push(Step::Index(index));
+            list.push(self.read(item)?);
+            self.path.pop();
+        }
+        Ok(Tree::List(list))
+    }
+
+    fn map(&mut self, node: &'n Node<'i>) -> Result<Tree, Problem> {
+        let mut map = Vec::with_capacity(node.entries().len());
+        for entry in node.entries() {
+            let key = self.key(&entry.key)?;
+            self.path.push(Step::Key(key.clone()));
+            let value = self.read(&entry.value)?;
+            self.path.pop();
+            map.push((key, value));
+        }
+        Ok(Tree::Map(map))
+    }
+
+    fn key(&self, node: &Node<'_>) -> Result<String, Problem> {
+        let key = self.scalar(node)?;
+        key.as_str().map(str::to_owned).ok_or_else(|| {
+            self.refuse("a key is no string")
+                .help("quote the key: sops takes none but strings, and `1`, `true` and `null` are not")
+        })
+    }
+
+    fn refuse(&self, cause: impl std::fmt::Display) -> Problem {
+        Problem::new(Code::BadMetadata, "the file holds what sops does not take")
+            .at(&self.path)
+            .because(cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+
+    /// The scalars of the first document, one a line.
+    fn scalars(text: &str) -> Result<Vec<String>, Problem> {
+        let documents = yaml::parse(text).unwrap();
+        let mut scalars = Vec::new();
+        Tree::of_yaml(&documents[0].root)?.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
+            scalars.push(format!("{path} {}", scalar.as_str().map_or(format!("{scalar:?}"), str::to_owned)));
+        });
+        Ok(scalars)
+    }
+
+    #[test]
+    fn scalars_come_in_document_order() {
+        let text = "b: [x, {c: 2}]\na:\n  d: ~\n  <<: e\n";
+        assert_eq!(scalars(text).unwrap(), ["b[0] x", "b[1].c Int(2)", "a.d Null", "a.<< e"]);
+    }
+
+    #[test]
+    fn aliases_are_expanded() {
+        let text = "a: &a {x: [1]}\nb: *a\nc: [*a]\n";
+        assert_eq!(scalars(text).unwrap(), ["a.x[0] Int(1)", "b.x[0] Int(1)", "c[0].x[0] Int(1)"]);
+    }
+
+    #[test]
+    fn aliases_that_expand_to_too_much_are_refused() {
+        let bomb = (1..10).fold(String::from("a0: &a0 [x]\n"), |text, n| {
+            let alias = format!("*a{}", n - 1);
+            format!("{text}a{n}: &a{n} [{}]\n", [alias.as_str(); 10].join(", "))
+        });
+        assert_eq!(scalars(&bomb).unwrap_err().causes, ["aliases expand to too much"]);
+        let ladder = (1..10_000)
+            .fold(String::from("a0: &a0 [x]\n"), |text, n| format!("{text}a{n}: &a{n} [*a{}]\n", n - 1));
+        assert_eq!(scalars(&ladder).unwrap_err().causes, ["aliases expand to too much"]);
+    }
+
+    #[test]
+    fn keys_must_be_strings() {
+        for text in ["{1: x}", "{true: x}", "{~: x}", "{2024-01-02: x}", "{1.5: x}", "{: x}"] {
+            assert_eq!(scalars(text).unwrap_err().causes, ["a key is no string"], "{text}");
+        }
+        assert_eq!(scalars("{'1': x, yes: y, !!str 2: z}").unwrap(), ["1 x", "yes y", "2 z"]);
+    }
+
+    #[test]
+    fn a_value_that_sops_cannot_walk_is_refused_with_its_path() {
+        let problem = scalars("a: [x, {b: 9223372036854775808}]").unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("a[1].b"));
+        assert_eq!(problem.code, Code::BadMetadata);
+        assert!(!format!("{problem:?}").contains("92233"), "{problem:?}");
+    }
+}

@@ -1,0 +1,267 @@
+//! (Item, config) → [`Source`]: the file and the rule that it is sealed under, and leave to open it.
+//!
+//! Many items come from one file, which is read, parsed and judged once. The checks come in the order in which a person
+//! would ask: where does it come from, which rule covers it, is it whole, and may we.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use crate::config::{Config, Fallback, Integrity};
+use crate::diagnostics::{Code, Problem};
+use crate::files::Files;
+use crate::krm::Item;
+use crate::locate::{Located, Locator, Ruled};
+use crate::origin::Origin;
+use crate::policy::{Authorised, Authority, Sealed, Terms, authorise};
+use crate::rule::Rule;
+use crate::sops::{Format, Metadata, SealedFile};
+
+/// What some items are sealed by.
+pub struct Source {
+    /// Its file, as people know it.
+    pub origin: Option<String>,
+    /// The rule that covers it, as people know it.
+    pub rule: Option<String>,
+    /// Leave to open it, or why there is none.
+    pub authorised: Result<Authorised, Vec<Problem>>,
+    /// What is wrong with it but let pass by the config.
+    pub let_pass: Vec<Problem>,
+}
+
+/// A source's number in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(usize);
+
+/// The sources of a run.
+pub struct Sources<'r> {
+    files: &'r dyn Files,
+    config: &'r Config,
+    locator: Locator<'r>,
+    terms: Terms,
+    by_file: HashMap<PathBuf, SourceId>,
+    all: Vec<Source>,
+}
+
+impl<'r> Sources<'r> {
+    /// None yet.
+    #[must_use]
+    pub fn new(files: &'r dyn Files, config: &'r Config, locator: Locator<'r>, terms: Terms) -> Self {
+        Self { files, config, locator, terms, by_file: HashMap::new(), all: Vec::new() }
+    }
+
+    /// All that were asked for, in the order of their numbers.
+    #[must_use]
+    pub fn into_all(self) -> Vec<Source> {
+        self.all
+    }
+
+    /// What an encrypted item is sealed by.
+    pub fn of_item(&mut self, item: &Item<'_>) -> SourceId {
+        let origin = match Origin::of(|name| item.annotation(name)) {
+            Ok(origin) => origin,
+            Err(problem) => return self.add(refused(None, None, problem)),
+        };
+        match &origin {
+            Origin::Built(_) | Origin::Working(_) => self.of_file(&origin, item),
+            Origin::Remote { .. } => {
+                let source = self.remote(&origin, item);
+                self.add(source)
+            }
+            Origin::Generated { .. } | Origin::Missing => {
+                let source = self.without_file(&origin, item);
+                self.add(source)
+            }
+        }
+    }
+
+    /// The rule that covers a plain item's file, where there is one and it can be known: its name, and whether it wants
+    /// any of these values encrypted.
+    ///
+    /// # Errors
+    /// `bad-rule`: the rules cannot be read, so nobody can say.
+    pub fn rule_over(
+        &mut self,
+        item: &Item<'_>,
+        wants: impl Fn(&Rule) -> bool,
+    ) -> Result<Option<(String, String)>, (String, Problem)> {
+        let Ok(origin @ (Origin::Built(_) | Origin::Working(_))) = Origin::of(|name| item.annotation(name))
+        else {
+            return Ok(None);
+        };
+        let Ok(located) = self.locator.origin_file(&origin) else { return Ok(None) };
+        match self.locator.rules_for(&located) {
+            Ok(Ruled { rules, path }) => {
+                let rule = rules.for_path(&path).filter(|rule| wants(rule));
+                Ok(rule.map(|rule| (located.shown, rule.to_string())))
+            }
+            Err(problem) if problem.code == Code::NoRule => Ok(None),
+            Err(problem) => Err((located.shown, problem)),
+        }
+    }
+
+    fn add(&mut self, source: Source) -> SourceId {
+        self.all.push(source);
+        SourceId(self.all.len() - 1)
+    }
+
+    fn of_file(&mut self, origin: &Origin, item: &Item<'_>) -> SourceId {
+        let located = match self.locator.origin_file(origin) {
+            Ok(located) => located,
+            Err(problem)
+                if problem.code == Code::OriginNotFound && self.config.integrity == Integrity::Skip =>
+            {
+                let source = self.ruled_by_config(origin, item);
+                return self.add(source);
+            }
+            Err(problem) => return self.add(refused(origin.path().map(str::to_owned), None, problem)),
+        };
+        // Without the file, each item has only its own block.
+        let shared = self.config.integrity != Integrity::Skip;
+        if let Some(known) = self.by_file.get(&located.file).filter(|_| shared) {
+            return *known;
+        }
+        let file = located.file.clone();
+        let source = self.located(located, item);
+        let id = self.add(source);
+        self.by_file.insert(file, id);
+        id
+    }
+
+    fn located(&mut self, located: Located, item: &Item<'_>) -> Source {
+        let ruled = self.locator.rules_for(&located);
+        self.judge(Some(located.shown.clone()), ruled, |sources, let_pass| match sources.config.integrity {
+            Integrity::Skip => sources.item_alone(item, let_pass),
+            Integrity::Verify | Integrity::Warn => sources.read(&located, let_pass),
+        })
+    }
+
+    /// An item whose file is on no disk: the config's own rules are what there is.
+    fn ruled_by_config(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
+        let ruled = self.locator.rules_without_file(origin);
+        self.judge(origin.path().map(str::to_owned), ruled, |sources, let_pass| {
+            sources.item_alone(item, let_pass)
+        })
+    }
+
+    fn remote(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
+        let Origin::Remote { repo, path, .. } = origin else { return self.without_file(origin, item) };
+        if !self.config.allow_remote.iter().any(|regex| regex.is_match(repo)) {
+            let problem = Problem::new(Code::RemoteOrigin, "the item comes from a remote base")
+                .because(format!("its repository {repo} is not among spec.allowRemote"));
+            return refused(Some(format!("{repo} {path}")), None, problem);
+        }
+        self.ruled_by_config(origin, item)
+    }
+
+    /// An item that no file is named for.
+    fn without_file(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
+        if self.config.on_missing_origin == Fallback::Metadata {
+            let mut let_pass = Vec::new();
+            let sealed = self.item_alone(item, &mut let_pass);
+            let authorised =
+                sealed.and_then(|sealed| authorise(sealed, Authority::Metadata, &self.terms).map_err(one));
+            return Source { origin: None, rule: None, authorised, let_pass };
+        }
+        let problem = Problem::new(Code::MissingOrigin, "nothing tells which file the item comes from");
+        refused(
+            None,
+            None,
+            match origin {
+                Origin::Generated { configured_in, configured_by } => problem
+                    .because(format!("a {configured_by} made it, configured in {configured_in}"))
+                    .help("list the encrypted file under `resources`, or choose onMissingOrigin: metadata"),
+                _ => problem.because("it has no annotation config.kubernetes.io/origin"),
+            },
+        )
+    }
+
+    /// Finds the rule, then what is sealed, then decides.
+    fn judge(
+        &mut self,
+        origin: Option<String>,
+        ruled: Result<Ruled, Problem>,
+        sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>>,
+    ) -> Source {
+        let no_rule = |problem: Problem| match (problem.code, self.config.on_no_rule) {
+            (Code::NoRule, Fallback::Metadata) => Ok(None),
+            _ => Err(problem),
+        };
+        let found = match &ruled {
+            Ok(Ruled { rules, path }) => rules.for_path(path).map(Some).ok_or_else(|| {
+                Problem::new(
+                    Code::NoRule,
+                    format!("no creation rule of {} covers the origin file", rules.source()),
+                )
+                .because(format!("none of its {} rules matches {path}", rules.all().len()))
+            }),
+            Err(problem) => Err(problem.clone()),
+        };
+        let rule = match found.or_else(no_rule) {
+            Ok(rule) => rule,
+            Err(problem) => return refused(origin, None, problem),
+        };
+        let authority = rule.map_or(Authority::Metadata, Authority::Rule);
+        let mut let_pass = Vec::new();
+        let authorised = sealed(self, &mut let_pass)
+            .and_then(|sealed| authorise(sealed, authority, &self.terms).map_err(one));
+        Source { origin, rule: rule.map(ToString::to_string), authorised, let_pass }
+    }
+
+    /// The origin file, whole.
+    fn read(&self, located: &Located, let_pass: &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>> {
+        let unreadable = |why: &str| {
+            one(Problem::new(Code::OriginNotFound, "the origin file cannot be read").because(why.to_owned()))
+        };
+        let bytes = self.files.read(&located.file).map_err(|error| unreadable(&error.to_string()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| one(Problem::new(Code::BadMetadata, "the origin file is not UTF-8")))?;
+        let file = SealedFile::parse(&text, Format::of_path(&located.shown)).map_err(|problem| {
+            one(match problem.code {
+                // The item is encrypted and its file is not: an encrypted patch was laid over a plain file.
+                Code::NotEncrypted => {
+                    Problem::new(Code::NotInOrigin, "the item is encrypted, but its origin file is not")
+                        .because("an encrypted patch was merged over a plain file")
+                }
+                _ => problem,
+            })
+        })?;
+        match file.check_structure() {
+            Err(mut problems) if self.config.integrity == Integrity::Warn => let_pass.append(&mut problems),
+            Err(problems) => return Err(problems),
+            Ok(()) => {}
+        }
+        Ok(Sealed::File(file))
+    }
+
+    /// The item's own block, for which nothing vouches.
+    fn item_alone(&self, item: &Item<'_>, let_pass: &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>> {
+        let Some(block) = item.sops() else {
+            return Err(one(Problem::new(Code::BadMetadata, "the item has no `sops` block")));
+        };
+        let metadata = Metadata::of_item(block).map_err(one)?;
+        let why = match self.config.integrity {
+            Integrity::Skip => "spec.integrity is skip",
+            Integrity::Verify | Integrity::Warn => "there is no origin file on this disk",
+        };
+        let_pass.push(
+            Problem::new(Code::Unverified, "values were decrypted without a check of their MAC").because(why),
+        );
+        Ok(Sealed::Item(metadata))
+    }
+}
+
+impl SourceId {
+    /// Its position among [`Sources::into_all`].
+    #[must_use]
+    pub fn position(self) -> usize {
+        self.0
+    }
+}
+
+fn refused(origin: Option<String>, rule: Option<String>, problem: Problem) -> Source {
+    Source { origin, rule, authorised: Err(one(problem)), let_pass: Vec::new() }
+}
+
+fn one(problem: Problem) -> Vec<Problem> {
+    vec![problem]
+}
