@@ -189,8 +189,8 @@ fn tls(error: &rustls::Error, host: &str) -> Failure {
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Failure::Unreachable {
             cause: format!("the certificate of {host} is of an authority that is not trusted here"),
             help: Some(
-                "where a proxy opens TLS, let AWS_CA_BUNDLE name a file with its authority's certificate in PEM; a container \
-                 needs that file and variable, too",
+                "where a proxy opens TLS, let AWS_CA_BUNDLE name a file with its authority's certificate in \
+                 PEM; a container needs that file and variable, too",
             ),
         },
         rustls::Error::InvalidCertificate(problem) => {
