@@ -44,6 +44,18 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Find what a build would refuse, in a tree, without keys or network
+    Check {
+        /// The tree
+        #[arg(value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+    },
+    /// Write a starter transformer, and show the two lines for kustomization.yaml
+    Init {
+        /// Where the kustomization is
+        #[arg(value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+    },
     /// Pass a built manifest through, and fail if any ciphertext is left in it
     Gate,
 }
@@ -110,6 +122,8 @@ fn dispatch(command: Command) -> ExitCode {
             }
         }
         Command::Explain { files } => commands::explain::run(&files),
+        Command::Check { directory } => commands::check::run(&directory),
+        Command::Init { directory } => commands::init::run(&directory),
         Command::Gate => commands::gate::run(),
     }
 }

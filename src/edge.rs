@@ -85,6 +85,15 @@ pub fn walk(directory: &Path) -> Result<Vec<PathBuf>, (PathBuf, FileError)> {
     Ok(found)
 }
 
+/// Writes a file that must not be there yet.
+///
+/// # Errors
+/// It is there, or cannot be written; why.
+pub fn write_new(path: &Path, text: &str) -> Result<(), String> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| error.kind().to_string())
+}
+
 /// The arguments, without the program's own name.
 #[must_use]
 pub fn arguments() -> Vec<OsString> {

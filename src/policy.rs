@@ -130,9 +130,9 @@ fn refuse_foreign_keys(metadata: &Metadata, rule: &Rule, terms: &Terms) -> Resul
     for key in foreign {
         problem = problem.because(describe_foreign(key, rule));
     }
-    let named: Vec<String> = rule.groups.iter().flatten().map(|allowed| allowed.key.to_string()).collect();
-    let names = if named.is_empty() { String::from("no key at all") } else { named.join(", ") };
-    Err(problem.because(format!("the rule names {names}")))
+    let own: Vec<String> = rule.groups.iter().flatten().map(|allowed| allowed.key.to_string()).collect();
+    let own = if own.is_empty() { String::from("no key at all") } else { own.join(", ") };
+    Err(problem.because(format!("the rule names {own}")))
 }
 
 fn describe_foreign(key: &MasterKey, rule: &Rule) -> String {

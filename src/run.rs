@@ -14,8 +14,7 @@ use crate::open::{Opened, Strictness, open};
 use crate::origin::Origin;
 use crate::policy::Terms;
 use crate::recover::recover;
-use crate::rule::Rule;
-use crate::source::{Source, SourceId, Sources};
+use crate::source::{Covered, Source, SourceId, Sources, wants_encrypted};
 use crate::write::{strip_origin, write_item};
 
 /// What is asked of a run.
@@ -84,7 +83,7 @@ struct Unlocked {
 fn read_config(input: &Input<'_>, given: Option<Config>) -> Result<Config, Problem> {
     match (given, input.function_config_text()) {
         (Some(config), _) => Ok(config),
-        (None, Some(text)) => Config::parse(&text),
+        (None, Some(text)) => Config::parse(text),
         (None, None) => Ok(Config::default()),
     }
 }
@@ -151,33 +150,23 @@ fn look_at(
 }
 
 fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) {
-    let here = Place { item: Some(item.name()), origin: None, rule: None };
-    match sources.rule_over(item, |rule| wants_encrypted(rule, item)) {
-        Ok(None) => {}
-        Ok(Some((origin, rule))) => {
-            let severity = match config.on_unencrypted {
-                OnUnencrypted::Refuse => Severity::Error,
-                OnUnencrypted::Warn | OnUnencrypted::Ignore => Severity::Warning,
+    let Some(Covered { origin, rule }) = sources.rule_over(item, |rule| wants_encrypted(rule, item)) else {
+        return;
+    };
+    let here = Place { item: Some(item.name()), origin: Some(&origin), rule: None };
+    match rule {
+        Ok(rule) => {
+            let severity = if config.on_unencrypted == OnUnencrypted::Refuse {
+                Severity::Error
+            } else {
+                Severity::Warning
             };
             let problem =
                 Problem::new(Code::NotEncrypted, "a Secret that a creation rule covers is not encrypted");
-            report.add(severity, problem, Place { origin: Some(&origin), rule: Some(&rule), ..here });
+            report.add(severity, problem, Place { rule: Some(&rule), ..here });
         }
-        Err((origin, problem)) => {
-            report.add(Severity::Error, problem, Place { origin: Some(&origin), ..here });
-        }
+        Err(problem) => report.add(Severity::Error, problem, here),
     }
-}
-
-/// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
-fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
-    let mut wants = false;
-    item.each_scalar(|trail, node| {
-        let of_secret = matches!(trail.keys().next(), Some("data" | "stringData"));
-        let has_text = node.text().is_some_and(|text| !text.is_empty());
-        wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);
-    });
-    wants
 }
 
 /// Recovers every data key that may be had, all at once, and opens what they open.
@@ -227,7 +216,9 @@ fn write(
                     }
                 }
                 Err(problems) => {
-                    problems.iter().for_each(|problem| report.add(Severity::Error, problem.clone(), place))
+                    for problem in problems {
+                        report.add(Severity::Error, problem.clone(), place);
+                    }
                 }
             }
         }

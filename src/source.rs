@@ -28,6 +28,14 @@ pub struct Source {
     pub let_pass: Vec<Problem>,
 }
 
+/// Where a plain item comes from, and the rule that wants it encrypted.
+pub struct Covered {
+    /// Its file, as people know it.
+    pub origin: String,
+    /// The rule, as people know it; or that the rules are broken, so that nobody can say.
+    pub rule: Result<String, Problem>,
+}
+
 /// A source's number in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(usize);
@@ -74,29 +82,19 @@ impl<'r> Sources<'r> {
         }
     }
 
-    /// The rule that covers a plain item's file, where there is one and it can be known: its name, and whether it wants
-    /// any of these values encrypted.
-    ///
-    /// # Errors
-    /// `bad-rule`: the rules cannot be read, so nobody can say.
-    pub fn rule_over(
-        &mut self,
-        item: &Item<'_>,
-        wants: impl Fn(&Rule) -> bool,
-    ) -> Result<Option<(String, String)>, (String, Problem)> {
-        let Ok(origin @ (Origin::Built(_) | Origin::Working(_))) = Origin::of(|name| item.annotation(name))
-        else {
-            return Ok(None);
-        };
-        let Ok(located) = self.locator.origin_file(&origin) else { return Ok(None) };
-        match self.locator.rules_for(&located) {
-            Ok(Ruled { rules, path }) => {
-                let rule = rules.for_path(&path).filter(|rule| wants(rule));
-                Ok(rule.map(|rule| (located.shown, rule.to_string())))
-            }
-            Err(problem) if problem.code == Code::NoRule => Ok(None),
-            Err(problem) => Err((located.shown, problem)),
+    /// The rule that covers a plain item's file and wants it encrypted; `None` where there is none, or nobody can know.
+    pub fn rule_over(&mut self, item: &Item<'_>, wants: impl Fn(&Rule) -> bool) -> Option<Covered> {
+        let origin = Origin::of(|name| item.annotation(name)).ok()?;
+        if !matches!(origin, Origin::Built(_) | Origin::Working(_)) {
+            return None;
         }
+        let located = self.locator.origin_file(&origin).ok()?;
+        let rule = match self.locator.rules_for(&located) {
+            Ok(Ruled { rules, path }) => Ok(rules.for_path(&path).filter(|rule| wants(rule))?.to_string()),
+            Err(problem) if problem.code == Code::NoRule => return None,
+            Err(problem) => Err(problem),
+        };
+        Some(Covered { origin: located.shown, rule })
     }
 
     fn add(&mut self, source: Source) -> SourceId {
@@ -120,25 +118,24 @@ impl<'r> Sources<'r> {
         if let Some(known) = self.by_file.get(&located.file).filter(|_| shared) {
             return *known;
         }
-        let file = located.file.clone();
-        let source = self.located(located, item);
+        let source = self.located(&located, item);
         let id = self.add(source);
-        self.by_file.insert(file, id);
+        self.by_file.insert(located.file, id);
         id
     }
 
-    fn located(&mut self, located: Located, item: &Item<'_>) -> Source {
-        let ruled = self.locator.rules_for(&located);
-        self.judge(Some(located.shown.clone()), ruled, |sources, let_pass| match sources.config.integrity {
+    fn located(&mut self, located: &Located, item: &Item<'_>) -> Source {
+        let ruled = self.locator.rules_for(located);
+        self.judge(Some(located.shown.clone()), &ruled, |sources, let_pass| match sources.config.integrity {
             Integrity::Skip => sources.item_alone(item, let_pass),
-            Integrity::Verify | Integrity::Warn => sources.read(&located, let_pass),
+            Integrity::Verify | Integrity::Warn => sources.read(located, let_pass),
         })
     }
 
     /// An item whose file is on no disk: the config's own rules are what there is.
     fn ruled_by_config(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
         let ruled = self.locator.rules_without_file(origin);
-        self.judge(origin.path().map(str::to_owned), ruled, |sources, let_pass| {
+        self.judge(origin.path().map(str::to_owned), &ruled, |sources, let_pass| {
             sources.item_alone(item, let_pass)
         })
     }
@@ -179,14 +176,14 @@ impl<'r> Sources<'r> {
     fn judge(
         &mut self,
         origin: Option<String>,
-        ruled: Result<Ruled, Problem>,
+        ruled: &Result<Ruled, Problem>,
         sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>>,
     ) -> Source {
         let no_rule = |problem: Problem| match (problem.code, self.config.on_no_rule) {
             (Code::NoRule, Fallback::Metadata) => Ok(None),
             _ => Err(problem),
         };
-        let found = match &ruled {
+        let found = match ruled {
             Ok(Ruled { rules, path }) => rules.for_path(path).map(Some).ok_or_else(|| {
                 Problem::new(
                     Code::NoRule,
@@ -256,6 +253,18 @@ impl SourceId {
     pub fn position(self) -> usize {
         self.0
     }
+}
+
+/// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
+#[must_use]
+pub fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
+    let mut wants = false;
+    item.each_scalar(|trail, node| {
+        let of_secret = matches!(trail.keys().next(), Some("data" | "stringData"));
+        let has_text = node.text().is_some_and(|text| !text.is_empty());
+        wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);
+    });
+    wants
 }
 
 fn refused(origin: Option<String>, rule: Option<String>, problem: Problem) -> Source {

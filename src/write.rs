@@ -88,10 +88,19 @@ fn narrow(documents: &mut Option<BTreeSet<usize>>, value: &OpenedValue<'_>) {
 fn text_of(item: &Item<'_>, sealed: &SealedScalar<'_>, value: &OpenedValue<'_>) -> Zeroizing<String> {
     match yaml_of(value.plaintext()) {
         Rendered::Text(text) => emit::string(text, &sealed.place),
-        Rendered::Plain(text) if is_string_field(item, &sealed.path) => emit::string(&text, &sealed.place),
+        // JSON has no plain form for a time or an infinity.
+        Rendered::Plain(text) if is_string_field(item, &sealed.path) || !fits(&text, sealed) => {
+            emit::string(&text, &sealed.place)
+        }
         Rendered::Plain(text) => text,
         Rendered::Binary(base64) => Zeroizing::new(format!("!!binary {}", *base64)),
     }
+}
+
+fn fits(plain: &str, sealed: &SealedScalar<'_>) -> bool {
+    !sealed.place.json
+        || matches!(plain, "true" | "false" | "null")
+        || plain.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// Whether Kubernetes wants a string there: `data` and `stringData` of a Secret or `ConfigMap`.

@@ -1,8 +1,10 @@
 //! What people and orchestrators can ask for. Each command is the same core with another purpose.
 
+pub mod check;
 pub mod decrypt;
 pub mod explain;
 pub mod gate;
+pub mod init;
 
 use std::process::ExitCode;
 

@@ -65,7 +65,9 @@ fn patches_that_add_change_and_delete() {
     platform.assert_decrypts();
     for mode in Mode::ALL {
         let built = platform.lab.build(&platform.repo, &format!("clusters/{WEST}"), mode);
-        said(&built, "info", Code::PlainValue, &["stringData.password", "stringData.host"]);
+        if mode.shows_warnings() {
+            said(&built, "info", Code::PlainValue, &["stringData.password", "stringData.host"]);
+        }
     }
 }
 

@@ -2,6 +2,15 @@
 //!
 //! They are one program, so that all of them share one stand-in. A part of them: `cargo test --test it attacks::`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there, and this is no part of the program"
+)]
+
 mod attacks;
 mod aws;
 mod kustomize;

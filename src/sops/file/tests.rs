@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::secret::SecretBytes;
 use crate::sops::{Rendered, shamir, yaml_of};
@@ -382,4 +384,26 @@ fn debug_shows_no_content() {
     let file = yaml(MAC_ONLY_ENCRYPTED);
     let shown = format!("{file:?} {:?}", open(&file));
     assert!(!["hunter2", "1234", "welcome", "ENC["].iter().any(|secret| shown.contains(secret)), "{shown}");
+}
+
+proptest! {
+    /// Whatever byte is changed, nothing panics, and where the MAC still fits, the decrypted values are the same.
+    #[test]
+    fn no_changed_byte_goes_unnoticed(position in 0..SECRET.len(), byte in 0x09_u8..0x7f) {
+        let mut changed = SECRET.as_bytes().to_vec();
+        changed[position] = byte;
+        let changed = String::from_utf8(changed).unwrap();
+        let plaintexts = |opened: &Unsealed| -> Vec<Vec<u8>> {
+            opened.values.iter().flatten().map(|value| value.expose().to_vec()).collect()
+        };
+        if let Ok(file) = SealedFile::parse(&changed, Format::Yaml)
+            && let Ok(bytes) = base64_simd::STANDARD.decode_to_vec(&file.metadata.groups[0][0].wrapped)
+            && let Ok(key) = DataKey::new(&SecretBytes::new(bytes))
+        {
+            let opened = file.open(&key);
+            if opened.mac.is_ok() && opened.corrupt.is_empty() {
+                prop_assert_eq!(plaintexts(&opened), plaintexts(&open(&yaml(SECRET))));
+            }
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Call {
     pub(crate) context: Option<std::collections::BTreeMap<String, String>>,
     /// A digest of the wrapped data key.
     pub(crate) blob: Option<String>,
-    /// The session name that an AssumeRole asks for.
+    /// The session name that an `AssumeRole` asks for.
     pub(crate) session_name: Option<String>,
     /// The error code of the answer, where it is one.
     pub(crate) error: Option<String>,
