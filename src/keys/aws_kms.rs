@@ -18,7 +18,8 @@
 //! # Retries and time
 //!
 //! The SDK's standard mode with five attempts, for throttling, trouble of the service's own, and connections that
-//! break. [`Settings::timeout`] bounds a call with all of them. What each failure is called: see [`problems`].
+//! break; the pauses between them add up to some two seconds. [`Settings::timeout`] bounds a call with all of them.
+//! What each failure is called: see [`problems`].
 //!
 //! # Secrets
 //!
@@ -97,10 +98,7 @@ impl AwsKms {
         })?;
         match output.plaintext.map(Blob::into_inner) {
             Some(plaintext) if !plaintext.is_empty() => Ok(SecretBytes::new(plaintext)),
-            _ => {
-                let what = format!("{} did not unwrap the data key with {}", session.endpoint, grant.key);
-                Err(problems::incomplete(what, &session.endpoint, "the data key"))
-            }
+            _ => Err(problems::no_data_key(grant, &session.endpoint)),
         }
     }
 

@@ -3,7 +3,7 @@
 //! [`Keys`] is what the rest of the program sees: it finds the provider of a [`Grant`], asks it once a run for each
 //! distinct grant, and keeps the calls in flight, over all providers, at or below [`Settings::max_concurrency`].
 //!
-//! A provider is one file beside this one and one line in [`REGISTRY`]. It knows grants and its own service, and
+//! A provider is one file beside this one and one line in `REGISTRY`. It knows grants and its own service, and
 //! nothing of items, rules, YAML or its siblings: whether a grant may be used at all was decided by whoever made it.
 //! The next key after one that failed, key groups and Shamir's shares are not its business either.
 //!

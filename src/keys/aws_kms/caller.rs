@@ -37,9 +37,13 @@ use super::problems;
 use super::transport::Proxies;
 use crate::diagnostics::{Code, Problem};
 
-/// How often a call is tried at least; `AWS_MAX_ATTEMPTS` may ask for more. The SDK's default of three is spent within
-/// a second of throttling.
+/// How often a call is tried at least; `AWS_MAX_ATTEMPTS` may ask for more.
 const ATTEMPTS: u32 = 5;
+
+/// The longest first pause between attempts, which doubles each time and is cut short at random. KMS counts calls by
+/// the second, so five attempts outlast a burst; and where there is no network at all, nobody wants to wait the 15
+/// seconds that the SDK's default of one second comes to.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -78,11 +82,12 @@ impl Caller {
     /// A caller with these credentials and what else the config says.
     pub(super) fn new(config: &SdkConfig, credentials: Credentials, timeout: Duration) -> Self {
         let retry = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
-        let attempts = retry.max_attempts().max(ATTEMPTS);
+        let (attempts, pause) =
+            (retry.max_attempts().max(ATTEMPTS), retry.initial_backoff().min(FIRST_PAUSE));
         let mut builder = config
             .to_builder()
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(retry.with_max_attempts(attempts))
+            .retry_config(retry.with_max_attempts(attempts).with_initial_backoff(pause))
             .timeout_config(timeouts(timeout))
             // The timeouts say it more clearly.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -157,8 +162,9 @@ fn no_credentials(
     if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
         let problem = Problem::new(Code::KmsDenied, format!("no AWS credentials were found{of_profile}"));
         return tried(error).fold(problem, Problem::because).help(
-            "give them by environment (AWS_ACCESS_KEY_ID, …), profile (AWS_PROFILE, ~/.aws), web identity, EKS Pod Identity, \
-             ECS, or EC2 instance role; a container function sees only the variables that its `envs` lists",
+            "give them by environment (AWS_ACCESS_KEY_ID, …), profile (AWS_PROFILE, ~/.aws), web identity, \
+             EKS Pod Identity, ECS, or EC2 instance role; a container function sees only the variables that \
+             its `envs` lists",
         );
     }
     if let Some(failure) = of_sts(error, config, timeout) {
@@ -168,7 +174,11 @@ fn no_credentials(
     iter::successors(error.source(), |&error| error.source())
         .map(|error| presentable(&error.to_string()))
         .fold(problem, Problem::because)
-        .help("check the profile (AWS_PROFILE, ~/.aws); for SSO run `aws sso login`; run its credential_process by hand")
+        .help(
+            "check where they come from: the profile (AWS_PROFILE, ~/.aws; `aws sso login`; its \
+             credential_process), or the metadata service of the container or instance; or set AWS_ACCESS_KEY_ID \
+             and its companions",
+        )
 }
 
 /// What the chain says about each provider that had nothing, without its heading and its common prefix.

@@ -189,8 +189,8 @@ fn tls(error: &rustls::Error, host: &str) -> Failure {
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Failure::Unreachable {
             cause: format!("the certificate of {host} is of an authority that is not trusted here"),
             help: Some(
-                "where a proxy opens TLS, let AWS_CA_BUNDLE name a file with its authority's certificate in PEM; a container \
-                 needs that file and variable, too",
+                "where a proxy opens TLS, let AWS_CA_BUNDLE name a file with its authority's certificate in \
+                 PEM; a container needs that file and variable, too",
             ),
         },
         rustls::Error::InvalidCertificate(problem) => {
@@ -243,7 +243,7 @@ mod tests {
     fn the_payload_of_an_io_error_is_looked_at() {
         let inner = io::Error::new(io::ErrorKind::InvalidData, RootsError::clone(&no_roots()));
         let outer = io::Error::other(inner);
-        assert!(chain(&outer).any(<(dyn std::error::Error + 'static)>::is::<RootsError>));
+        assert!(chain(&outer).any(<dyn Error>::is::<RootsError>));
     }
 
     fn no_roots() -> RootsError {

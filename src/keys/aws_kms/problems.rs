@@ -1,10 +1,9 @@
 //! What is said to people about calls that failed.
 //!
-//! | code | when |
-//! |---|---|
-//! | `role-denied` | STS refused `AssumeRole`, whatever its reason |
-//! | `kms-denied` | KMS refused to decrypt, or there are no credentials to ask it with |
-//! | `kms-unreachable` | no answer that settles anything: no network, no DNS, TLS, a proxy, a timeout, trouble of the service's own, and throttling that outlasts the retries (nobody refused, and trying later or with fewer calls at once helps) |
+//! - `role-denied`: STS refused `AssumeRole`, whatever its reason.
+//! - `kms-denied`: KMS refused to decrypt, or there are no credentials to ask it with.
+//! - `kms-unreachable`: no answer that settles anything. No network, DNS, TLS, a proxy, a timeout, trouble of the
+//!   service's own; and throttling that outlasts the retries, for nobody refused, and fewer calls at once help.
 
 use super::endpoint::Endpoint;
 use super::failure::{Answer, Failure};
@@ -18,8 +17,8 @@ struct Meaning {
     help: Option<&'static str>,
 }
 
-const CREDENTIALS_HELP: &str = "renew the credentials (`aws sso login`, a new session token), and check AWS_ACCESS_KEY_ID, \
-     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: they belong together";
+const CREDENTIALS_HELP: &str = "renew the credentials (`aws sso login`, a new session token), and check \
+     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: they belong together";
 
 /// Refusals that any service may answer with.
 fn common(code: &str) -> Meaning {
@@ -115,7 +114,7 @@ pub(super) fn decrypt(failure: Failure, grant: &Grant, endpoint: &Endpoint) -> P
             let what = format!("{endpoint} refused to unwrap the data key with {key}");
             refused(Problem::new(Code::KmsDenied, what), &of_decrypt(&answer.code), &answer)
         }
-        other => unsettled(format!("{endpoint} did not unwrap the data key with {key}"), other),
+        other => unsettled(not_unwrapped(&key, endpoint), other),
     }
 }
 
@@ -136,7 +135,7 @@ pub(super) fn assume_role(
                 None => problem,
             }
         }
-        other => unsettled(format!("{endpoint} did not let the caller assume {role}"), other),
+        other => unsettled(not_assumed(role, endpoint), other),
     }
 }
 
@@ -147,7 +146,9 @@ pub(super) fn source_role(failure: Failure, endpoint: &Endpoint) -> Problem {
             let what = format!("{endpoint} refused the credentials to start from");
             refused(Problem::new(Code::KmsDenied, what), &of_source_role(&answer.code), &answer)
         }
-        other => unsettled(format!("{endpoint} did not give the credentials to start from"), other),
+        other => {
+            unsettled(format!("the credentials to start from could not be had by way of {endpoint}"), other)
+        }
     }
 }
 
@@ -157,8 +158,26 @@ pub(super) fn already_in_role(role: &str, caller: &str) -> Problem {
         .because(format!("the caller is {caller}, and may not assume the role"))
 }
 
+/// KMS answered with success but without a data key.
+pub(super) fn no_data_key(grant: &Grant, endpoint: &Endpoint) -> Problem {
+    incomplete(not_unwrapped(&grant.key.to_string(), endpoint), endpoint, "the data key")
+}
+
+/// STS answered with success but without credentials.
+pub(super) fn no_role_credentials(role: &str, endpoint: &Endpoint) -> Problem {
+    incomplete(not_assumed(role, endpoint), endpoint, "credentials")
+}
+
+fn not_unwrapped(key: &str, endpoint: &Endpoint) -> String {
+    format!("the data key could not be unwrapped with {key} by way of {endpoint}")
+}
+
+fn not_assumed(role: &str, endpoint: &Endpoint) -> String {
+    format!("{role} could not be assumed by way of {endpoint}")
+}
+
 /// An answer of success that lacks what it should hold.
-pub(super) fn incomplete(what: impl Into<String>, endpoint: &Endpoint, missing: &str) -> Problem {
+fn incomplete(what: String, endpoint: &Endpoint, missing: &str) -> Problem {
     Problem::new(Code::KmsUnreachable, what)
         .because(format!("{} answered without {missing}", endpoint.host()))
         .help("something answers in the place of AWS: check AWS_ENDPOINT_URL")

@@ -91,8 +91,7 @@ async fn assume(
                 let (id, secret) = (issued.access_key_id, issued.secret_access_key);
                 Credentials::new(id, secret, Some(issued.session_token), None, "AssumeRole")
             });
-            let what = || format!("{endpoint} did not let the caller assume {role}");
-            let missing = || problems::incomplete(what(), &endpoint, "credentials");
+            let missing = || problems::no_role_credentials(role, &endpoint);
             return Ok((Some(issued.ok_or_else(missing)?), None));
         }
         Err(error) => error,

@@ -113,7 +113,7 @@ fn is_aws_local(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0xfd00, 0x0ec2, ..])
 }
 
-/// Of connecting and of reading.
+/// The timeouts of connecting and of reading, by which the SDK asks for connectors.
 type Timeouts = (Option<Duration>, Option<Duration>);
 
 /// The HTTP client of a run, for every service and identity.
@@ -122,7 +122,6 @@ struct Http {
     proxies: Proxies,
     roots: Arc<Roots>,
     resolver: Resolver,
-    /// By connect and read timeout, as the SDK asks for connectors.
     connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 

@@ -140,7 +140,7 @@ fn throttling_that_does_not_end_is_unreachable() {
     let (code, text) = said(&keys(&aws.url()), &grant(WEST, "one"), &aws.address.to_string());
     assert_eq!((code, aws.count("Decrypt")), (Code::KmsUnreachable, 5));
     insta::assert_snapshot!(text, @r"
-    error[kms-unreachable]: KMS in us-west-2 at HOST did not unwrap the data key with arn:aws:kms:us-west-2:111122223333:key/west
+    error[kms-unreachable]: the data key could not be unwrapped with arn:aws:kms:us-west-2:111122223333:key/west by way of KMS in us-west-2 at HOST
        cause: too many calls at once, and waiting between the retries did not help
        cause: AWS answered ThrottlingException (request req-1)
         help: lower spec.aws.maxConcurrency, or ask AWS for a higher quota
@@ -168,7 +168,7 @@ fn an_endpoint_that_stalls_ends_the_call_in_time() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(code, Code::KmsUnreachable);
     insta::assert_snapshot!(text, @r"
-    error[kms-unreachable]: KMS in us-west-2 at HOST did not unwrap the data key with arn:aws:kms:us-west-2:111122223333:key/west
+    error[kms-unreachable]: the data key could not be unwrapped with arn:aws:kms:us-west-2:111122223333:key/west by way of KMS in us-west-2 at HOST
        cause: HOST gave no answer within 300ms
         help: check network, DNS, proxy and CA bundle; a container function needs `network: true` and --network
     ");
