@@ -141,7 +141,7 @@ fn the_next_key_of_a_group_is_tried() {
 fn key_groups_with_a_threshold() {
     let lab = Lab::new();
     let keys = [lab.open_key("us-west-2"), lab.open_key("us-east-1"), lab.open_key("us-west-2")];
-    let groups: String = keys.iter().map(|key| format!("  - kms: [{{arn: '{key}'}}]\n")).collect();
+    let groups = keys.each_ref().map(|key| format!("  - kms: [{{arn: '{key}'}}]\n")).concat();
     for (threshold, denied, works) in [(2, 0, true), (2, 1, true), (2, 2, false), (0, 1, false), (0, 0, true)]
     {
         let lab = Lab::new();

@@ -152,13 +152,13 @@ fn staged(repo: &Repo, mode: Mode) -> Repo {
     let copy = repo.copy();
     for file in copy.files() {
         let Ok(text) = fs::read_to_string(&file) else { continue };
-        let made = match mode {
+        let staged = match mode {
             Mode::Plugin => text.clone(),
             Mode::Function => as_function(&text),
             Mode::Filter => without_transformer(&text),
         };
-        if made != text {
-            fs::write(&file, made).expect("a file can be written");
+        if staged != text {
+            fs::write(&file, staged).expect("a file can be written");
         }
     }
     copy
@@ -199,7 +199,7 @@ fn without_transformer(text: &str) -> String {
                     .filter(|name| !name.ends_with("decrypt.yaml"))
                     .collect();
                 if !others.is_empty() {
-                    kept.push_str(&format!("transformers: [{}]\n", others.join(", ")));
+                    kept.extend(["transformers: [", &others.join(", "), "]\n"]);
                 }
             }
             None if !in_list => kept.push_str(line),

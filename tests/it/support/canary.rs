@@ -20,7 +20,7 @@ pub(crate) fn secrets(lab: &Lab, repo: &Repo) -> Vec<(String, String)> {
     let keys: Vec<Vec<u8>> =
         lab.data_keys().iter().map(|key| BASE64.decode_to_vec(key).expect("a data key in base64")).collect();
     for key in &keys {
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = key.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         secrets
             .push(("a data key in base64".into(), BASE64.encode_to_string(key).trim_end_matches('=').into()));
         secrets.push(("a data key in hex".into(), hex.to_uppercase()));

@@ -56,7 +56,7 @@ impl Repo {
         if !spec.is_empty() {
             text.push_str("spec:\n");
             for line in spec.lines() {
-                text.push_str(&format!("  {line}\n"));
+                text.extend(["  ", line, "\n"]);
             }
         }
         self.write(path, &text)
