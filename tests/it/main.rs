@@ -18,5 +18,6 @@ mod documented;
 mod examples;
 mod kustomize;
 mod lab;
+mod random;
 mod rules;
 mod support;
