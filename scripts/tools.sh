@@ -47,7 +47,7 @@ install_moto() {
     "moto==$moto" 'flask==3.1.3' 'flask-cors==6.0.5'
 }
 
-need cargo 'Install Rust 1.90 or newer (see https://rustup.rs).'
+need cargo 'Install Rust 1.94.1 or newer (see https://rustup.rs).'
 install kustomize "$kustomize" install_kustomize
 install sops "$sops" install_sops
 install moto "$moto" install_moto

@@ -75,6 +75,7 @@ impl Origin {
         let unreadable = || {
             Problem::new(Code::MissingOrigin, "the origin annotation cannot be read")
                 .at(format!("metadata.annotations[{ORIGIN:?}]"))
+                .help("leave the annotation as kustomize writes it; a patch or a file must have changed it")
         };
         // The bounds of depth are that parser's.
         crate::yaml::parse(text).map_err(|_| unreadable())?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use krm_sops::config::{API_VERSION, Config, KIND};
 use krm_sops::diagnostics::Code;
+use krm_sops::rule::Rules;
 
 use crate::support::run::source;
 
@@ -45,6 +47,52 @@ fn files_that_documents_refer_to_are_there() {
             if !target.is_empty() && !target.starts_with("http") {
                 assert!(directory.join(target).exists(), "{document} refers to {target}");
             }
+        }
+    }
+}
+
+/// The fenced blocks of a document in this language.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(source(document)).expect("a document");
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_the_readme_says_of_rules_and_config_is_what_is_read() {
+    let mut read = 0;
+    for block in blocks("README.md", "yaml").into_iter().chain(blocks("docs/config.md", "yaml")) {
+        if block.starts_with("creation_rules:") {
+            assert!(Rules::parse(&block, "README.md").is_ok_and(|rules| rules.all().len() == 1), "{block}");
+        } else if block.starts_with("spec:") {
+            let config = format!("apiVersion: {API_VERSION}\nkind: {KIND}\n{block}");
+            assert!(Config::parse(&config).is_ok(), "{block}: {:?}", Config::parse(&config));
+        } else if block.contains("kind:") {
+            assert!(Config::parse(&block).is_ok(), "{block}: {:?}", Config::parse(&block));
+        } else {
+            continue;
+        }
+        read += 1;
+    }
+    assert_eq!(read, 5);
+}
+
+#[test]
+fn every_make_target_that_documents_name_is_there() {
+    let makefile = fs::read_to_string(source("Makefile")).expect("the Makefile");
+    for document in ["README.md", "CONTRIBUTING.md", "examples/README.md"] {
+        let text = fs::read_to_string(source(document)).expect("a document");
+        for target in text
+            .split("make ")
+            .skip(1)
+            .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next())
+        {
+            let target = target.unwrap_or_default();
+            let known = makefile.lines().any(|line| line.starts_with(&format!("{target}:")));
+            assert!(
+                known || !["demo", "build", "test", "shell", "test-long"].contains(&target),
+                "{document}: make {target}"
+            );
         }
     }
 }
