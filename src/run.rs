@@ -125,31 +125,49 @@ fn look_at(
     report: &mut Report,
 ) -> Option<SourceId> {
     let here = Place { item: Some(item.name()), origin: None, rule: None };
-    if item.sops().is_some() {
-        if config.kinds.include(item.kind()) {
-            return Some(sources.of_item(item));
-        }
-        let problem = Problem::new(Code::LeftEncrypted, "an encrypted item is left as it is")
-            .because(format!("spec.kinds leaves {} out", item.kind()));
-        report.add(Severity::Warning, problem, here);
+    // Without a `sops` block there is nothing to decrypt these with.
+    let orphans = if item.sops().is_some() { Vec::new() } else { item.sealed() };
+    if item.sops().is_none() && orphans.is_empty() {
+        refuse_plain_secret(item, config, sources, report);
         return None;
     }
-    let orphans: Vec<String> = item.sealed().iter().map(|sealed| sealed.path.to_string()).collect();
-    if !orphans.is_empty() {
-        let origin = Origin::of(|name| item.annotation(name)).ok();
-        let origin = origin.as_ref().and_then(Origin::path);
-        let problem = Problem::new(
-            Code::OrphanCiphertext,
-            "encrypted values without a `sops` block cannot be decrypted",
-        );
-        report.add(Severity::Error, problem.at(orphans.join(", ")), Place { origin, ..here });
-    } else if item.is_kind("Secret") && config.on_unencrypted != OnUnencrypted::Ignore {
-        refuse_plain_secret(item, config, sources, report);
+    if let Some((severity, why)) = left_alone(item, config) {
+        let problem = Problem::new(Code::LeftEncrypted, "an encrypted item is left as it is").because(why);
+        report.add(severity, problem, here);
+        return None;
     }
+    if orphans.is_empty() {
+        return Some(sources.of_item(item));
+    }
+    let fields: Vec<String> = orphans.iter().map(|sealed| sealed.path.to_string()).collect();
+    let origin = Origin::of(|name| item.annotation(name)).ok();
+    let origin = origin.as_ref().and_then(Origin::path);
+    let problem =
+        Problem::new(Code::OrphanCiphertext, "encrypted values without a `sops` block cannot be decrypted");
+    report.add(Severity::Error, problem.at(fields.join(", ")), Place { origin, ..here });
     None
 }
 
+/// Why an encrypted item is left alone: the config leaves its kind out, or it asks for it itself.
+fn left_alone(item: &Item<'_>, config: &Config) -> Option<(Severity, String)> {
+    if let Some(annotation) = opted_out(item) {
+        return Some((Severity::Info, format!("its annotation {annotation} is disabled")));
+    }
+    let left_out = item.sops().is_some() && !config.kinds.include(item.kind());
+    left_out.then(|| (Severity::Warning, format!("spec.kinds leaves {} out", item.kind())))
+}
+
+/// The annotation by which an item asks to be left alone: ours, or Flux'.
+fn opted_out(item: &Item<'_>) -> Option<&'static str> {
+    ["krm-sops.dev/decrypt", "kustomize.toolkit.fluxcd.io/decrypt"]
+        .into_iter()
+        .find(|annotation| item.annotation(annotation) == Some("disabled"))
+}
+
 fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) {
+    if !item.is_kind("Secret") || config.on_unencrypted == OnUnencrypted::Ignore {
+        return;
+    }
     let Some(Covered { origin, rule }) = sources.rule_over(item, |rule| wants_encrypted(rule, item)) else {
         return;
     };

@@ -358,6 +358,23 @@ fn kinds_narrows_and_says_what_it_leaves_encrypted() {
 }
 
 #[test]
+fn an_item_that_asks_for_it_is_left_alone() {
+    for annotation in ["krm-sops.dev/decrypt", "kustomize.toolkit.fluxcd.io/decrypt"] {
+        let mut platform = Platform::new();
+        let other = DATABASE
+            .replace("name: database", &format!("name: other\n  annotations: {{{annotation}: disabled}}"));
+        platform.secret(WEST, "other.yaml", &other.replace("canary", "left"));
+        let built = platform.lab.build(&platform.repo, &format!("clusters/{WEST}"), Mode::Function);
+        said(&built, "info", Code::LeftEncrypted, &["Secret other", annotation]);
+        assert!(
+            built.stdout.contains("canary-password") && !built.stdout.contains("left-password"),
+            "{built}"
+        );
+        assert!(built.stdout.contains("password: ENC["), "{built}");
+    }
+}
+
+#[test]
 fn where_nothing_is_encrypted_nothing_happens() {
     let lab = Lab::new();
     let repo = Repo::new();
