@@ -76,10 +76,17 @@ impl Dice {
         usize::try_from((self.0 >> 33) % sides as u64).expect("fewer than the sides")
     }
 
+    /// None with a line break of Unicode: in longer texts sops prints those so that no reader gets them back, and
+    /// then the oracle is wrong.
+    fn nasty(&mut self) -> &'static str {
+        let text = NASTY[self.roll(NASTY.len())];
+        if text.contains(['\u{85}', '\u{2028}', '\u{feff}']) { "plain" } else { text }
+    }
+
     fn text(&mut self) -> String {
-        let mut text = NASTY[self.roll(NASTY.len())].to_owned();
+        let mut text = self.nasty().to_owned();
         for _ in 0..self.roll(3) {
-            let more = NASTY[self.roll(NASTY.len())];
+            let more = self.nasty();
             text.push_str(["", " ", "\n"][self.roll(3)]);
             text.push_str(more);
         }
@@ -149,6 +156,7 @@ fn quoted(text: &str) -> String {
 #[test]
 fn random_repositories_are_built_as_the_oracle_builds_them() {
     let cases = std::env::var("KRM_SOPS_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(6);
+    let mut compared = 0;
     for case in 0..cases {
         let mut dice = Dice(case);
         let mut platform = Platform::empty();
@@ -159,8 +167,13 @@ fn random_repositories_are_built_as_the_oracle_builds_them() {
         }
         let more = ["", "namePrefix: p-\n", "namespace: team\n", "labels: [{pairs: {a: b}}]\n"][dice.roll(4)];
         platform.cluster(WEST, more);
-        platform.assert_decrypts();
+        // Of some block scalars, sops prints what kustomize cannot read.
+        if platform.lab.ask_oracle(&platform.repo, &format!("clusters/{WEST}")).code == Some(0) {
+            platform.assert_decrypts();
+            compared += 1;
+        }
     }
+    assert!(compared * 2 > cases, "only {compared} of {cases} could be compared");
 }
 
 #[test]
