@@ -8,7 +8,7 @@ use super::json;
 use super::mac::Mac;
 use super::metadata::Metadata;
 use super::scalar::Scalar;
-use super::tree::{Entries, Tree};
+use super::tree::{Entries, MERGE, Tree};
 use super::value::{Cipher, EncryptedValue};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
@@ -17,6 +17,9 @@ use crate::yaml;
 
 /// The key of SOPS' own block, in the root mapping of each document.
 const BLOCK: &str = "sops";
+
+/// How SOPS writes a merge key. A key `<<` without the tag is one like any other.
+const MERGE_KEY: &str = "!!merge <<";
 
 /// How many paths a problem names at most.
 const MOST_NAMED: usize = 20;
@@ -63,6 +66,8 @@ pub struct Leaf {
     pub content: LeafContent,
     /// Whether the selector covers it. `None`: only comments could tell.
     covered: Option<bool>,
+    /// Whether a reader of YAML merges it into the mapping around `<<`.
+    merged: bool,
 }
 
 /// What a leaf is.
@@ -108,9 +113,17 @@ impl SealedFile {
         };
         let metadata = Metadata::of_tree(&take_block(&mut documents)?)?;
         let mut leaves = Vec::new();
+        let merges = format == Format::Yaml && text.contains(MERGE_KEY);
         for (document, entries) in documents.into_iter().enumerate() {
-            Tree::Map(entries).for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
-                leaves.extend(Leaf::new(document, path, scalar, &metadata));
+            let root = Tree::Map(entries);
+            let mut shadowed = Vec::new();
+            if merges {
+                root.shadowed(&mut FieldPath::root(), &mut shadowed);
+            }
+            root.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
+                let merged = merges && is_merged(path, &shadowed);
+                leaves
+                    .extend(Leaf::new(document, path, scalar, &metadata).map(|leaf| Leaf { merged, ..leaf }));
             });
         }
         let mut by_text: Vec<usize> =
@@ -126,13 +139,14 @@ impl SealedFile {
     }
 
     /// The positions of the leaves whose encrypted text is exactly this, under the keys of this path, in whichever
-    /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them.
+    /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them. A merge key is taken
+    /// for what it stands for: kustomize merges before anyone sees the item.
     pub fn find<'s>(&'s self, path: &'s FieldPath, text: &'s str) -> impl Iterator<Item = usize> + 's {
         let start = self.by_text.partition_point(|at| sealed_text(&self.leaves, *at) < Some(text));
         let from_there = self.by_text.get(start..).unwrap_or_default().iter().copied();
         from_there
             .take_while(move |at| sealed_text(&self.leaves, *at) == Some(text))
-            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.path.keys().eq(path.keys())))
+            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_at(path)))
     }
 
     /// Checks all that needs no key: that there is a MAC, and that what the selector covers is encrypted.
@@ -243,7 +257,13 @@ impl Leaf {
             .filter(|text| covered != Some(false) && EncryptedValue::is_claimed_by(text))
             .and_then(|text| EncryptedValue::parse(text).ok());
         let content = sealed.map_or_else(|| LeafContent::Plain(scalar), LeafContent::Encrypted);
-        Some(Self { document, path: path.clone(), content, covered })
+        Some(Self { document, path: path.clone(), content, covered, merged: false })
+    }
+
+    /// Whether an item has the leaf under these keys, as it is or merged.
+    fn stands_at(&self, path: &FieldPath) -> bool {
+        let merged = || self.path.keys().filter(|key| *key != MERGE).eq(path.keys());
+        self.path.keys().eq(path.keys()) || (self.merged && merged())
     }
 
     /// SOPS leaves an empty string as it is.
@@ -264,6 +284,12 @@ impl Leaf {
             LeafContent::Encrypted(_) => None,
         }
     }
+}
+
+/// Whether what stands there is merged into the mapping around `<<`, and not `shadowed`.
+fn is_merged(path: &FieldPath, shadowed: &[FieldPath]) -> bool {
+    path.keys().any(|key| key == MERGE)
+        && !shadowed.iter().any(|above| path.steps().starts_with(above.steps()))
 }
 
 fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {

@@ -1,6 +1,6 @@
 //! A document as SOPS sees it: mappings with string keys, lists, typed scalars; aliases expanded, comments left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::scalar::Scalar;
 use crate::diagnostics::{Code, Problem};
@@ -17,6 +17,9 @@ pub(super) enum Tree {
     List(Vec<Tree>),
     Map(Entries),
 }
+
+/// The key below which stands what YAML merges into the mapping around it.
+pub(super) const MERGE: &str = "<<";
 
 /// How deep expanded aliases may nest. The parser's limit holds for what is written, not for what aliases make of it.
 const DEEPEST: usize = 300;
@@ -38,6 +41,60 @@ impl Tree {
     /// The value that Go's map would hold for a key: the last of equal ones.
     pub(super) fn find<'t>(entries: &'t Entries, key: &str) -> Option<&'t Self> {
         entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The places below merge keys (`<<`) that a reader does not merge, since the mapping has their keys itself, or has them
+    /// from an earlier merge.
+    pub(super) fn shadowed(&self, path: &mut FieldPath, found: &mut Vec<FieldPath>) {
+        match self {
+            Self::Scalar(_) => {}
+            Self::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    path.push(Step::Index(index));
+                    item.shadowed(path, found);
+                    path.pop();
+                }
+            }
+            Self::Map(entries) => {
+                if entries.iter().any(|(key, _)| key == MERGE) {
+                    self.merge(&mut HashSet::new(), path, found);
+                }
+                for (key, value) in entries {
+                    path.push(Step::Key(key.clone()));
+                    value.shadowed(path, found);
+                    path.pop();
+                }
+            }
+        }
+    }
+
+    /// Merges keys in the order in which they win: a mapping's own, then those of what it merges.
+    fn merge<'t>(&'t self, known: &mut HashSet<&'t str>, path: &mut FieldPath, found: &mut Vec<FieldPath>) {
+        match self {
+            Self::Scalar(_) => {}
+            Self::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    path.push(Step::Index(index));
+                    item.merge(known, path, found);
+                    path.pop();
+                }
+            }
+            Self::Map(entries) => {
+                let (merges, own): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| key == MERGE);
+                for (key, _) in own {
+                    if !known.insert(key) {
+                        path.push(Step::Key(key.clone()));
+                        found.push(path.clone());
+                        path.pop();
+                    }
+                }
+                for (_, value) in merges {
+                    path.push(Step::Key(MERGE.to_owned()));
+                    value.merge(known, path, found);
+                    path.pop();
+                }
+            }
+        }
     }
 
     /// Hands over every scalar in document order, with its path.
@@ -184,6 +241,16 @@ mod tests {
     fn aliases_are_expanded() {
         let text = "a: &a {x: [1]}\nb: *a\nc: [*a]\n";
         assert_eq!(scalars(text).unwrap(), ["a.x[0] Int(1)", "b.x[0] Int(1)", "c[0].x[0] Int(1)"]);
+    }
+
+    #[test]
+    fn what_a_mapping_does_not_merge() {
+        let text = "a: {k: 1, <<: [{k: 2, l: 3}, {l: 4, m: 5, <<: {k: 6, n: 7}}]}\nb: {<<: {k: 8}}\nk: 9\n";
+        let documents = yaml::parse(text).unwrap();
+        let mut shadowed = Vec::new();
+        Tree::of_yaml(&documents[0].root).unwrap().shadowed(&mut FieldPath::root(), &mut shadowed);
+        let shadowed: Vec<String> = shadowed.iter().map(ToString::to_string).collect();
+        assert_eq!(shadowed, ["a.<<[0].k", "a.<<[1].l", "a.<<[1].<<.k"]);
     }
 
     #[test]

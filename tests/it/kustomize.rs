@@ -176,6 +176,36 @@ data:
 }
 
 #[test]
+fn merge_keys() {
+    let mut platform = Platform::empty();
+    platform.secret(
+        WEST,
+        "merged.yaml",
+        "apiVersion: example.com/v1
+kind: Thing
+metadata: {name: thing}
+data:
+  defaults: &defaults {user: canary-user, port: 1, nested: {a: canary-a}}
+  more: &more {user: canary-more, host: canary-host}
+  one: {<<: *defaults, port: 2}
+  two: {<<: [*defaults, *more], list: [{<<: *more}]}
+",
+    );
+    platform.cluster(WEST, "");
+    platform.assert_decrypts();
+    // What was not merged, since the mapping has the key itself, cannot be put there.
+    let sealed = platform.repo.read(&format!("secrets/{WEST}/merged.yaml"));
+    let ports: Vec<&str> = sealed.lines().filter_map(|line| line.trim().strip_prefix("port: ")).collect();
+    let [_, merged, own, _] = ports[..] else { panic!("four ports: {sealed}") };
+    assert_ne!(merged, own);
+    let patch = format!(
+        "patches:\n- target: {{kind: Thing}}\n  patch: |\n    - {{op: replace, path: /data/one/port, value: \"{merged}\"}}\n"
+    );
+    platform.cluster(WEST, &patch);
+    platform.assert_refused(&format!("clusters/{WEST}"), &[Code::NotInOrigin], &["data.one.port"]);
+}
+
+#[test]
 fn json_files() {
     let mut platform = Platform::new();
     platform.secret(
