@@ -157,11 +157,20 @@ pub fn read_stdin() -> Result<Vec<u8>, String> {
     }
 }
 
-/// Writes stdout, whole, in one go. `false` when the reader has gone.
+/// Writes stdout, whole, in one go. `false` where that failed: when the reader has gone, which it knows itself, or else for a
+/// reason that is said.
 #[must_use]
 pub fn write_stdout(text: &str) -> bool {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                write_stderr(&format!("krm-sops: stdout cannot be written: {error}\n"));
+            }
+            false
+        }
+    }
 }
 
 /// Writes stderr. A reader that has gone is no reason to fail.

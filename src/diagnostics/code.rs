@@ -116,7 +116,7 @@ codes! {
         "an encrypted patch over an encrypted base cannot be told apart: put the values into one file, or patch with plain values"
     /// Encrypted values without a `sops` block.
     OrphanCiphertext "orphan-ciphertext"
-        "an encrypted `kind: List` loses its `sops` block in kustomize: encrypt each resource in a document of its own"
+        "an encrypted `kind: List` loses its `sops` block in kustomize: encrypt each resource in a document of its own; a patch may have removed the block, too"
     /// Encrypted items were left as they are, by `kinds` or by annotation.
     LeftEncrypted "left-encrypted"
         "add the kind to spec.kinds, or remove the item from the build"

@@ -50,6 +50,7 @@ impl<'i> Input<'i> {
     /// # Errors
     /// `bad-input`: no YAML, a document or item that is no mapping, or a `ResourceList` that is not alone.
     pub fn parse(text: &'i str) -> Result<Self, Problem> {
+        refuse_old_line_breaks(text)?;
         let mut documents = yaml::parse(text).map_err(|error| {
             let yaml::ParseError { what, line, column } = error;
             bad_input("the input is not YAML that can be read")
@@ -138,6 +139,17 @@ impl<'i> Input<'i> {
         }
         Ok(())
     }
+}
+
+/// A carriage return alone breaks a line in YAML, and nobody writes it. Lines are what is cut out here, so what would be
+/// cut is more than is meant.
+fn refuse_old_line_breaks(text: &str) -> Result<(), Problem> {
+    let alone = |at: &usize| !text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n'));
+    let Some(at) = text.match_indices('\r').map(|(at, _)| at).find(alone) else { return Ok(()) };
+    let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    Err(bad_input("the input breaks a line with a carriage return alone")
+        .because(format!("line {line}"))
+        .help("end lines with a newline"))
 }
 
 fn bad_input(what: impl Into<String>) -> Problem {

@@ -5,7 +5,10 @@ use std::fs;
 
 use krm_sops::diagnostics::Code;
 
+use crate::support::build::kustomize;
+use crate::support::expect::refused;
 use crate::support::platform::{DATABASE, rule};
+use crate::support::run::{command, krm_sops, run};
 use crate::support::{Platform, WEST};
 
 const FILE: &str = "secrets/us-west-2-platform-engineering-sbx/database.yaml";
@@ -387,4 +390,38 @@ fn all_refused_items_are_said_at_once() {
         &[Code::MacMissing],
         &["Secret database", FILE, "error[mac-mismatch]", "Secret other", "other.yaml"],
     );
+}
+
+#[test]
+fn lines_that_end_with_a_carriage_return_alone() {
+    let platform = Platform::new();
+    let built = run(&mut kustomize(&platform.repo, &["secrets/us-west-2-platform-engineering-sbx"]), "").ok();
+    for input in [built.replace('\n', "\r"), built.replacen("\nkind", "\rkind", 1)] {
+        let finished = platform.lab.function(&platform.repo, DIRECTORY, &input);
+        refused(&finished, &[Code::BadInput], &["carriage return"], &[]);
+        assert!(finished.stdout.is_empty(), "{finished}");
+    }
+}
+
+#[test]
+fn a_patch_removes_the_block() {
+    let mut platform = Platform::new();
+    let patch = "patches: [{target: {kind: Secret}, patch: '- {op: remove, path: /sops}'}]\n";
+    platform.cluster(WEST, patch);
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::OrphanCiphertext],
+        &["Secret database", "a patch may have removed"],
+    );
+}
+
+#[test]
+fn the_disk_behind_stdout_is_full() {
+    let platform = Platform::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = command(krm_sops());
+    command.stdin(std::process::Stdio::null()).stdout(full).arg("--help");
+    let output = platform.lab.for_caller(&mut command).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("stdout cannot be written"), "{stderr}");
 }

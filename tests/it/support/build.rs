@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::aws::Lab;
-use super::repo::{Repo, sops};
+use super::repo::{Repo, ask_sops};
 use super::run::{self, Finished, run};
 
 /// How krm-sops comes into the build.
@@ -91,12 +91,15 @@ impl Lab {
         self.ask_oracle(repo, directory).ok()
     }
 
-    /// Likewise, where the oracle may fail: kustomize does not read all that sops prints.
+    /// Likewise, where the oracle may fail: sops and kustomize do not read all that sops prints.
     pub(crate) fn ask_oracle(&self, repo: &Repo, directory: &str) -> Finished {
         let plain = staged(repo, Mode::Filter);
         for path in repo.encrypted() {
-            let text = sops(self, &plain.root(), &["decrypt", path]);
-            plain.write(path, &text);
+            let decrypted = ask_sops(self, &plain.root(), &["decrypt", path]);
+            if decrypted.code != Some(0) {
+                return decrypted;
+            }
+            plain.write(path, &decrypted.stdout);
         }
         run(&mut kustomize(&plain, &[directory]), "")
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::aws::Lab;
-use super::run::{self, run};
+use super::run::{self, Finished, run};
 
 /// A git repository in a temporary directory, gone when it is dropped.
 pub(crate) struct Repo {
@@ -135,9 +135,14 @@ impl Repo {
 
 /// Runs sops in a directory; returns what it printed.
 pub(crate) fn sops(lab: &Lab, directory: &Path, arguments: &[&str]) -> String {
+    ask_sops(lab, directory, arguments).ok()
+}
+
+/// Likewise, where it may fail.
+pub(crate) fn ask_sops(lab: &Lab, directory: &Path, arguments: &[&str]) -> Finished {
     let mut command = run::command(&run::tool("bin/sops"));
     command.current_dir(directory).args(arguments);
-    run(lab.for_encrypter(&mut command), "").ok()
+    run(lab.for_encrypter(&mut command), "")
 }
 
 /// Copies a tree; symbolic links stay links.
