@@ -113,15 +113,15 @@ impl SealedFile {
         };
         let metadata = Metadata::of_tree(&take_block(&mut documents)?)?;
         let mut leaves = Vec::new();
-        let merges = format == Format::Yaml && text.contains(MERGE_KEY);
+        let has_merge_keys = format == Format::Yaml && text.contains(MERGE_KEY);
         for (document, entries) in documents.into_iter().enumerate() {
             let root = Tree::Map(entries);
             let mut shadowed = Vec::new();
-            if merges {
+            if has_merge_keys {
                 root.shadowed(&mut FieldPath::root(), &mut shadowed);
             }
             root.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
-                let merged = merges && is_merged(path, &shadowed);
+                let merged = has_merge_keys && is_merged(path, &shadowed);
                 leaves
                     .extend(Leaf::new(document, path, scalar, &metadata).map(|leaf| Leaf { merged, ..leaf }));
             });
