@@ -395,9 +395,11 @@ fn all_refused_items_are_said_at_once() {
 #[test]
 fn lines_that_end_with_a_carriage_return_alone() {
     let platform = Platform::new();
-    let built = run(&mut kustomize(&platform.repo, &["secrets/us-west-2-platform-engineering-sbx"]), "").ok();
+    let body = format!("buildMetadata: [originAnnotations]\nresources: [../secrets/{WEST}]\n");
+    platform.repo.kustomization("plain", &body);
+    let built = run(&mut kustomize(&platform.repo, &["plain"]), "").ok();
     for input in [built.replace('\n', "\r"), built.replacen("\nkind", "\rkind", 1)] {
-        let finished = platform.lab.function(&platform.repo, DIRECTORY, &input);
+        let finished = platform.lab.function(&platform.repo, "plain", &input);
         refused(&finished, &[Code::BadInput], &["carriage return"], &[]);
         assert!(finished.stdout.is_empty(), "{finished}");
     }
