@@ -191,7 +191,9 @@ impl Config {
         let mut config = match (type_meta.api_version.as_str(), type_meta.kind.as_str()) {
             (API_VERSION, KIND) => {
                 refuse_unknown(&value, &["apiVersion", "kind", "metadata", "spec"], "")?;
-                Self::from_spec(value.get("spec").unwrap_or(&Value::Null))?
+                let mut config = Self::from_spec(value.get("spec").unwrap_or(&Value::Null))?;
+                config.creation_rules = inline_rules(text, &["spec", "creationRules"])?;
+                config
             }
             ("v1", "ConfigMap") => Self::from_data(value.get("data").unwrap_or(&Value::Null))?,
             (version, kind) => {
@@ -217,10 +219,14 @@ impl Config {
         settings: impl IntoIterator<Item = (&'s str, &'s str)>,
     ) -> Result<Self, Problem> {
         let mut spec = Value::Mapping(Mapping::new());
+        let mut rules = None;
         for (name, text) in settings {
             fields::set(&mut spec, name, text)?;
+            if name == "creationRules" {
+                rules = inline_rules(text, &[])?;
+            }
         }
-        Self::from_spec(&spec)
+        Ok(Self { creation_rules: rules, ..Self::from_spec(&spec)? })
     }
 
     fn from_data(data: &Value) -> Result<Self, Problem> {
@@ -237,6 +243,7 @@ impl Config {
         Self::from_settings(settings)
     }
 
+    /// All but the rules, which are read from the text.
     fn from_spec(spec: &Value) -> Result<Self, Problem> {
         refuse_unknown(spec, SPEC, "spec.")?;
         let fields = Fields::of(spec, "spec.")?;
@@ -245,7 +252,7 @@ impl Config {
         Ok(Self {
             identity: Identity::default(),
             sops_config: fields.text("sopsConfig")?,
-            creation_rules: inline_rules(&fields)?,
+            creation_rules: None,
             root: fields.text("root")?,
             kinds: read_kinds(&fields)?,
             on_unencrypted: fields.one_of(
@@ -306,13 +313,10 @@ fn read_value(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
-fn inline_rules(fields: &Fields<'_>) -> Result<Option<Arc<Rules>>, Problem> {
-    let values = fields.list("creationRules")?;
-    if values.is_empty() {
-        Ok(None)
-    } else {
-        Rules::from_values(values, "spec.creationRules").map(|rules| Some(Arc::new(rules)))
-    }
+/// The rules that stand in a config's text below these keys; an empty list is none at all.
+fn inline_rules(text: &str, keys: &[&str]) -> Result<Option<Arc<Rules>>, Problem> {
+    let rules = Rules::parse_at(text, keys, "spec.creationRules")?;
+    Ok(Some(rules).filter(|rules| !rules.all().is_empty()).map(Arc::new))
 }
 
 fn read_kinds(fields: &Fields<'_>) -> Result<Kinds, Problem> {
