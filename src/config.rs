@@ -14,8 +14,10 @@ use crate::diagnostics::{Code, Problem};
 use crate::re2::{self, Regex};
 use crate::rule::Rules;
 
+mod container;
 mod fields;
 
+pub use container::Mount;
 use fields::{Fields, nearest};
 
 /// The group and version of the config.
@@ -57,8 +59,8 @@ pub struct Config {
 pub struct Identity {
     /// `config.kubernetes.io/origin`
     pub origin: Option<String>,
-    /// `config.kubernetes.io/function`
-    pub function: Option<String>,
+    /// What the function sees of the host's disk, where `config.kubernetes.io/function` has it run in a container.
+    pub container: Option<Vec<Mount>>,
 }
 
 /// Which kinds are decrypted.
@@ -204,9 +206,11 @@ impl Config {
         };
         let annotation =
             |name: &str| Some(value.get("metadata")?.get("annotations")?.get(name)?.as_str()?.to_owned());
+        let function =
+            annotation("config.kubernetes.io/function").or_else(|| annotation("config.k8s.io/function"));
         config.identity = Identity {
             origin: annotation("config.kubernetes.io/origin"),
-            function: annotation("config.kubernetes.io/function"),
+            container: function.map_or(Ok(None), |text| container::mounts(&text))?,
         };
         Ok(config)
     }
