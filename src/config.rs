@@ -14,8 +14,10 @@ use crate::diagnostics::{Code, Problem};
 use crate::re2::{self, Regex};
 use crate::rule::Rules;
 
+mod container;
 mod fields;
 
+pub use container::Mount;
 use fields::{Fields, nearest};
 
 /// The group and version of the config.
@@ -57,8 +59,8 @@ pub struct Config {
 pub struct Identity {
     /// `config.kubernetes.io/origin`
     pub origin: Option<String>,
-    /// `config.kubernetes.io/function`
-    pub function: Option<String>,
+    /// What the function sees of the host's disk, where `config.kubernetes.io/function` has it run in a container.
+    pub container: Option<Vec<Mount>>,
 }
 
 /// Which kinds are decrypted.
@@ -191,7 +193,9 @@ impl Config {
         let mut config = match (type_meta.api_version.as_str(), type_meta.kind.as_str()) {
             (API_VERSION, KIND) => {
                 refuse_unknown(&value, &["apiVersion", "kind", "metadata", "spec"], "")?;
-                Self::from_spec(value.get("spec").unwrap_or(&Value::Null))?
+                let mut config = Self::from_spec(value.get("spec").unwrap_or(&Value::Null))?;
+                config.creation_rules = inline_rules(text, &["spec", "creationRules"])?;
+                config
             }
             ("v1", "ConfigMap") => Self::from_data(value.get("data").unwrap_or(&Value::Null))?,
             (version, kind) => {
@@ -202,9 +206,11 @@ impl Config {
         };
         let annotation =
             |name: &str| Some(value.get("metadata")?.get("annotations")?.get(name)?.as_str()?.to_owned());
+        let function =
+            annotation("config.kubernetes.io/function").or_else(|| annotation("config.k8s.io/function"));
         config.identity = Identity {
             origin: annotation("config.kubernetes.io/origin"),
-            function: annotation("config.kubernetes.io/function"),
+            container: function.map_or(Ok(None), |text| container::mounts(&text))?,
         };
         Ok(config)
     }
@@ -217,10 +223,14 @@ impl Config {
         settings: impl IntoIterator<Item = (&'s str, &'s str)>,
     ) -> Result<Self, Problem> {
         let mut spec = Value::Mapping(Mapping::new());
+        let mut rules = None;
         for (name, text) in settings {
             fields::set(&mut spec, name, text)?;
+            if name == "creationRules" {
+                rules = inline_rules(text, &[])?;
+            }
         }
-        Self::from_spec(&spec)
+        Ok(Self { creation_rules: rules, ..Self::from_spec(&spec)? })
     }
 
     fn from_data(data: &Value) -> Result<Self, Problem> {
@@ -237,6 +247,7 @@ impl Config {
         Self::from_settings(settings)
     }
 
+    /// All but the rules, which are read from the text.
     fn from_spec(spec: &Value) -> Result<Self, Problem> {
         refuse_unknown(spec, SPEC, "spec.")?;
         let fields = Fields::of(spec, "spec.")?;
@@ -245,7 +256,7 @@ impl Config {
         Ok(Self {
             identity: Identity::default(),
             sops_config: fields.text("sopsConfig")?,
-            creation_rules: inline_rules(&fields)?,
+            creation_rules: None,
             root: fields.text("root")?,
             kinds: read_kinds(&fields)?,
             on_unencrypted: fields.one_of(
@@ -306,13 +317,10 @@ fn read_value(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
-fn inline_rules(fields: &Fields<'_>) -> Result<Option<Arc<Rules>>, Problem> {
-    let values = fields.list("creationRules")?;
-    if values.is_empty() {
-        Ok(None)
-    } else {
-        Rules::from_values(values, "spec.creationRules").map(|rules| Some(Arc::new(rules)))
-    }
+/// The rules that stand in a config's text below these keys; an empty list is none at all.
+fn inline_rules(text: &str, keys: &[&str]) -> Result<Option<Arc<Rules>>, Problem> {
+    let rules = Rules::parse_at(text, keys, "spec.creationRules")?;
+    Ok(Some(rules).filter(|rules| !rules.all().is_empty()).map(Arc::new))
 }
 
 fn read_kinds(fields: &Fields<'_>) -> Result<Kinds, Problem> {

@@ -47,6 +47,7 @@ pub(crate) mod memory {
     //! A file system in a map.
 
     use std::collections::BTreeMap;
+    use std::path::Component;
 
     use super::{FileError, Files, Path, PathBuf};
 
@@ -60,6 +61,11 @@ pub(crate) mod memory {
     impl Memory {
         /// Files of this text.
         pub(crate) fn new<const N: usize>(files: [(&str, &str); N]) -> Self {
+            Self::of(files)
+        }
+
+        /// Files of this text, however many.
+        pub(crate) fn of<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Self {
             let files = files.into_iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
             Self { files: files.collect(), links: BTreeMap::new() }
         }
@@ -70,8 +76,24 @@ pub(crate) mod memory {
             self
         }
 
+        /// The path with its links resolved, part by part, as a disk does it.
         fn real(&self, path: &Path) -> PathBuf {
-            self.links.get(path).cloned().unwrap_or_else(|| path.to_owned())
+            let mut real = PathBuf::new();
+            for part in path.components() {
+                match part {
+                    Component::CurDir => {}
+                    Component::ParentDir => {
+                        real.pop();
+                    }
+                    part => {
+                        real.push(part);
+                        if let Some(target) = self.links.get(&real) {
+                            real = self.real(target);
+                        }
+                    }
+                }
+            }
+            real
         }
     }
 
@@ -86,7 +108,8 @@ pub(crate) mod memory {
         }
 
         fn exists(&self, path: &Path) -> bool {
-            self.files.keys().any(|file| file.starts_with(self.real(path)))
+            let real = self.real(path);
+            self.files.keys().any(|file| file.starts_with(&real))
         }
 
         fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {

@@ -4,18 +4,22 @@
 //! repository root, with every symbolic link resolved.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::diagnostics::{Code, Problem};
-use crate::files::Files;
-use crate::origin::{self, Origin};
+use crate::files::{FileError, Files};
+use crate::origin::{Origin, path};
 use crate::rule::Rules;
 
 mod base;
+mod ground;
+mod start;
 
 pub use base::Base;
+use ground::{Ground, simple};
+use start::Start;
 
 /// How many directories sops goes up in search of its config (`maxDepth` in sops' `config/config.go`).
 const MOST_LEVELS: usize = 100;
@@ -43,55 +47,87 @@ pub struct Ruled {
 /// Finds files. One serves a whole run, and reads each `.sops.yaml` once.
 pub struct Locator<'f> {
     files: &'f dyn Files,
-    /// The directories that origins may be relative to; the first that has an item's file.
-    starts: Starts,
-    /// The config's own directory, which the config's paths are relative to.
-    config_directory: PathBuf,
-    /// Nothing outside is read. `None`: no bound.
-    root: Option<PathBuf>,
+    ground: Ground,
+    start: Start,
+    /// The directory that the config's paths are relative to, where somebody said so.
+    config_directory: Option<PathBuf>,
+    /// Nothing outside all of these is read; empty for no bound.
+    roots: Vec<PathBuf>,
     sops_config: Option<String>,
     inline: Option<Arc<Rules>>,
     read: HashMap<PathBuf, Result<Arc<Rules>, Problem>>,
 }
 
-/// What origins are relative to.
-enum Starts {
-    /// The directory that is being built is known.
-    Built(PathBuf),
-    /// It is not, but that of the config is, on disk and relative to it: candidates, and the config's origin directory.
-    Config { candidates: Vec<PathBuf>, origin: String },
-}
-
 impl<'f> Locator<'f> {
-    /// Finds out where things are.
+    /// Finds out where things are. `items` are the origins of all items, in case they have to decide.
     ///
     /// # Errors
-    /// `bad-config`: the config's `root` is not there.
-    pub fn new(files: &'f dyn Files, base: &Base, config: &Config) -> Result<Self, Problem> {
-        let config_origin = config.identity.origin.as_deref().map(Origin::of_annotation).transpose()?;
-        let config_path = config_origin.as_ref().and_then(Origin::path);
-        let starts = match (base, config_path) {
-            (Base::Built { directory, .. }, _) | (Base::Function { directory }, None) => {
-                Starts::Built(directory.clone())
+    /// `bad-config`: the config's `root` is not there. `missing-origin`: its own origin annotation is unreadable.
+    pub fn new(
+        files: &'f dyn Files,
+        base: &Base,
+        config: &Config,
+        items: impl IntoIterator<Item = Origin>,
+    ) -> Result<Self, Problem> {
+        // Kustomize has resolved the links of the directory that it builds, before it joins anything to it.
+        let real = |directory: &Path| files.canonical(directory).unwrap_or_else(|_| simple(directory));
+        let origin = config.identity.origin.as_deref().map(Origin::of_annotation).transpose()?;
+        let (ground, start, config_directory) = match (base, &config.identity.container) {
+            (Base::Built { directory, config_directory }, _) => {
+                (Ground::Host(real(directory)), Start::c(), Some(config_directory.clone()))
             }
-            (Base::Function { directory }, Some(path)) => Starts::of_config(files, directory, path),
-        };
-        let config_directory = match (base, &starts) {
-            (Base::Built { config_directory, .. }, _) => config_directory.clone(),
-            (_, Starts::Built(directory)) => directory.clone(),
-            (Base::Function { directory }, Starts::Config { candidates, .. }) => {
-                candidates.first().unwrap_or(directory).clone()
+            (Base::Function { directory }, container) => {
+                let ground = match container {
+                    Some(mounts) => Ground::Container(mounts.clone()),
+                    None => Ground::Host(real(directory)),
+                };
+                let start =
+                    origin.map_or_else(Start::c, |origin| Start::of_config(files, &ground, &origin, items));
+                (ground, start, None)
             }
         };
-        let root = match &config.root {
-            Some(root) => Some(files.canonical(&config_directory.join(root)).map_err(|_| {
+        let mut locator = Self {
+            files,
+            ground,
+            start,
+            config_directory,
+            roots: Vec::new(),
+            sops_config: config.sops_config.clone(),
+            inline: config.creation_rules.clone(),
+            read: HashMap::new(),
+        };
+        locator.roots = locator.find_roots(config.root.as_deref())?;
+        Ok(locator)
+    }
+
+    /// What the config says; else the nearest directory, from C up, that holds a repository; else, in a container, what is
+    /// mounted.
+    fn find_roots(&self, root: Option<&str>) -> Result<Vec<PathBuf>, Problem> {
+        let canonical = |path: &Path| self.files.canonical(path).ok();
+        if let Some(root) = root {
+            let found = self.named_by_config(root).as_deref().and_then(canonical);
+            return found.map(|root| vec![root]).ok_or_else(|| {
                 Problem::new(Code::BadConfig, "the repository root that the config names is not there")
                     .at("spec.root")
-            })?),
-            None => repository_root(files, base.directory()),
-        };
-        let (sops_config, inline) = (config.sops_config.clone(), config.creation_rules.clone());
-        Ok(Self { files, starts, config_directory, root, sops_config, inline, read: HashMap::new() })
+            });
+        }
+        Ok(match &self.ground {
+            Ground::Container(mounts) => mounts.iter().filter_map(|mount| canonical(&mount.target)).collect(),
+            Ground::Host(c) => {
+                let is_repository = |directory: &&Path| self.files.exists(&directory.join(".git"));
+                c.ancestors().find(is_repository).map(Path::to_owned).into_iter().collect()
+            }
+        })
+    }
+
+    /// A path of the config on this disk, where it is on it.
+    fn named_by_config(&self, path: &str) -> Option<PathBuf> {
+        match (&self.config_directory, &self.start) {
+            _ if path.starts_with('/') => Some(path.into()),
+            (Some(directory), _) => Some(directory.join(path)),
+            (None, Start::Config { directory, .. }) => self.ground.on_disk(&path::join(directory, path)),
+            (None, Start::Remote) => self.ground.on_disk(path),
+        }
     }
 
     /// The file that an item comes from.
@@ -100,29 +136,23 @@ impl<'f> Locator<'f> {
     /// `origin-not-found`, with what was tried; `origin-outside-root`.
     pub fn origin_file(&self, origin: &Origin) -> Result<Located, Problem> {
         let path = origin.path().unwrap_or_default();
-        let candidates = match (origin, &self.starts) {
-            (Origin::Working(path), Starts::Config { .. } | Starts::Built(_)) => {
-                vec![self.working().join(path)]
-            }
-            (_, Starts::Built(directory)) => vec![directory.join(path)],
-            (_, Starts::Config { candidates, origin }) => match origin::relative(origin, path) {
-                Some(way) => candidates.iter().map(|directory| directory.join(&way)).collect(),
+        let way = match (origin, &self.start) {
+            (Origin::Working(path), _) => path.clone(),
+            (_, Start::Remote) => return Err(remote_config(path)),
+            (_, Start::Config { .. }) if path.starts_with('/') => path.to_owned(),
+            (_, Start::Config { directory, origin, .. }) => match path::relative(origin, path) {
+                Some(way) => path::join(directory, &way),
                 None => return Err(hidden_name(path)),
             },
         };
-        // Joined as text, not through the disk: `..` behind a symbolic link must mean what kustomize meant.
-        let candidates: Vec<PathBuf> = candidates.iter().map(|candidate| simple(candidate)).collect();
-        let Some(found) = candidates.iter().find(|candidate| self.files.is_file(candidate)) else {
-            return Err(self.not_found(path, &candidates));
-        };
-        let file = self.files.canonical(found).map_err(|_| self.not_found(path, &candidates))?;
+        let Some(place) = self.ground.on_disk(&way) else { return Err(not_mounted(path)) };
+        let file = self.files.canonical(&place).map_err(|error| self.not_found(path, &place, &error))?;
         if !self.is_inside(&file) {
-            return Err(Problem::new(
-                Code::OriginOutsideRoot,
-                "the origin file is outside the repository root",
-            )
-            .because(format!("it is {}", file.display()))
-            .because(format!("the root is {}", self.root.as_deref().unwrap_or(Path::new("/")).display())));
+            return Err(self.outside("the origin file is outside the repository root", &file));
+        }
+        if !self.files.is_file(&file) {
+            let why = FileError::Unreadable(String::from("it is not a regular file"));
+            return Err(self.not_found(path, &place, &why));
         }
         let shown = self.shown(&file);
         Ok(Located { file, shown })
@@ -144,53 +174,58 @@ impl<'f> Locator<'f> {
         Ok(Ruled { rules: self.read_rules(&sops_yaml)?, path })
     }
 
-    /// The config's own rules, for an item whose file is not on this disk, as the annotation names it.
+    /// The config's own rules, for an item whose file is not on this disk, over its path as the annotation names it.
     ///
     /// # Errors
-    /// `no-rule`: the config has none.
-    pub fn rules_without_file(&self, origin: &Origin) -> Result<Ruled, Problem> {
-        let rules = self.inline.as_ref().map(Arc::clone).ok_or_else(|| {
-            Problem::new(Code::NoRule, "there is no rule for a file that is not on this disk")
-                .help("put rules into spec.creationRules, or choose onNoRule: metadata")
-        })?;
-        Ok(Ruled { rules, path: origin.path().unwrap_or_default().to_owned() })
-    }
-
-    /// Where the function runs.
-    fn working(&self) -> &Path {
-        match &self.starts {
-            Starts::Built(directory) => directory,
-            Starts::Config { .. } => &self.config_directory,
+    /// `no-rule`: the config names none. `bad-rule`: they are wrong.
+    pub fn rules_without_file(&mut self, origin: &Origin) -> Result<Ruled, Problem> {
+        let path = origin.path().unwrap_or_default().to_owned();
+        if let Some(rules) = &self.inline {
+            return Ok(Ruled { rules: Arc::clone(rules), path });
         }
+        let Some(named) = self.sops_config.clone() else {
+            return Err(Problem::new(Code::NoRule, "there is no rule for a file that is not on this disk")
+                .help("put rules into spec.creationRules, or choose onNoRule: metadata"));
+        };
+        let sops_yaml = self.named_sops_yaml(&named)?;
+        Ok(Ruled { rules: self.read_rules(&sops_yaml)?, path })
     }
 
     fn is_inside(&self, file: &Path) -> bool {
-        self.root.as_ref().is_none_or(|root| file.starts_with(root))
+        self.roots.is_empty() || self.roots.iter().any(|root| file.starts_with(root))
     }
 
-    /// A path for people: relative to the root, where it is inside one.
+    /// A path for people: relative to the root, where it is inside one, else to C.
     fn shown(&self, file: &Path) -> String {
-        let root = self.root.as_deref();
-        root.and_then(|root| file.strip_prefix(root).ok()).unwrap_or(file).to_string_lossy().into_owned()
+        let mut bases = self.roots.iter().map(PathBuf::as_path).chain(self.ground.c());
+        let inside = bases.find_map(|base| file.strip_prefix(base).ok());
+        inside.unwrap_or(file).to_string_lossy().into_owned()
+    }
+
+    fn named_sops_yaml(&self, named: &str) -> Result<PathBuf, Problem> {
+        let path = self.named_by_config(named);
+        let found = path.as_ref().and_then(|path| self.files.canonical(path).ok());
+        found.filter(|found| self.files.is_file(found)).ok_or_else(|| {
+            let problem = Problem::new(Code::NoRule, "the .sops.yaml that the config names is not there")
+                .at("spec.sopsConfig");
+            match path {
+                Some(path) => problem.because(format!("{} is not a file", self.shown(&simple(&path)))),
+                None => problem.because("no mount of the container holds it"),
+            }
+        })
     }
 
     fn sops_yaml_for(&self, file: &Path) -> Result<PathBuf, Problem> {
         if let Some(named) = &self.sops_config {
-            let path = self.config_directory.join(named);
-            return self.files.canonical(&path).ok().filter(|path| self.files.is_file(path)).ok_or_else(
-                || {
-                    Problem::new(Code::NoRule, "the .sops.yaml that the config names is not there")
-                        .at("spec.sopsConfig")
-                        .because(format!("{} is not a file", simple(&path).display()))
-                },
-            );
+            return self.named_sops_yaml(named);
         }
         let mut misnamed = None;
         let above =
             file.ancestors().skip(1).take(MOST_LEVELS).take_while(|directory| self.is_inside(directory));
         for directory in above {
             let path = directory.join(CONFIG_NAME);
-            if self.files.is_file(&path) {
+            // Whatever has the name counts, as for sops: what cannot be read hides no other.
+            if self.files.exists(&path) {
                 return Ok(path);
             }
             let other = directory.join(".sops.yml");
@@ -223,65 +258,69 @@ impl<'f> Locator<'f> {
         };
         let real = self.files.canonical(sops_yaml).map_err(|_| unreadable("it is not there any more"))?;
         if !self.is_inside(&real) {
-            return Err(Problem::new(
-                Code::OriginOutsideRoot,
-                format!("{shown} leads out of the repository root"),
-            ));
+            return Err(self.outside("the .sops.yaml is outside the repository root", &real));
         }
         let bytes = self.files.read(&real).map_err(|error| unreadable(&error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8"))?;
         Rules::parse(&text, &shown)
     }
 
-    fn not_found(&self, path: &str, tried: &[PathBuf]) -> Problem {
-        let problem = Problem::new(Code::OriginNotFound, format!("the origin file {path} is not there"));
-        tried
-            .iter()
-            .fold(problem, |problem, candidate| problem.because(format!("tried {}", self.shown(candidate))))
+    fn not_found(&self, path: &str, tried: &Path, error: &FileError) -> Problem {
+        let what = match error {
+            FileError::NotFound => format!("the origin file {path} is not there"),
+            FileError::Unreadable(_) => format!("the origin file {path} cannot be used"),
+        };
+        let mut problem =
+            Problem::new(Code::OriginNotFound, what).because(format!("tried {}", self.shown(tried)));
+        if let FileError::Unreadable(why) = error {
+            problem = problem.because(why);
+        }
+        match &self.start {
+            Start::Config { missing: Some(config), .. } => {
+                problem.because(format!("the config's own file, {config}, is not there, either"))
+            }
+            Start::Config { missing: None, .. } | Start::Remote => problem,
+        }
+    }
+
+    fn outside(&self, what: &str, file: &Path) -> Problem {
+        let roots: Vec<_> = self.roots.iter().map(|root| root.display().to_string()).collect();
+        Problem::new(Code::OriginOutsideRoot, what)
+            .because(format!("it is {}", file.display()))
+            .because(format!("the root is {}", roots.join(", ")))
     }
 }
 
-impl Starts {
-    /// `path` is the config's origin, relative to the directory that is being built.
-    fn of_config(files: &dyn Files, c: &Path, path: &str) -> Self {
-        let origin = origin::directory(path).to_owned();
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let below = origin::below_c(&origin, &c.to_string_lossy());
-        let places = below.into_iter().map(|below| simple(&c.join(below)));
-        let (there, not): (Vec<_>, Vec<_>) =
-            places.partition(|directory| files.is_file(&directory.join(name)));
-        Self::Config { candidates: if there.is_empty() { not } else { there }, origin }
-    }
+fn unlocatable(path: &str, why: &str) -> Problem {
+    Problem::new(Code::OriginNotFound, format!("where the origin file {path} is cannot be worked out"))
+        .because(why)
 }
 
 fn hidden_name(path: &str) -> Problem {
-    Problem::new(Code::OriginNotFound, format!("where the origin file {path} is cannot be worked out"))
-        .because(
-            "it lies in the directory that is being built, whose name kustomize does not tell: the transformer is declared in \
-             another one",
-        )
-        .help("declare the transformer in the kustomization that is being built, or in one that lies above its Secrets")
+    unlocatable(
+        path,
+        "its path leads through the directory that is being built, whose name kustomize does not tell to a transformer that \
+         another directory declares",
+    )
+    .help(
+        "declare the transformer in the kustomization that is being built, or use a filter: `kustomize build DIR | krm-sops \
+         decrypt -C DIR`",
+    )
 }
 
-/// The nearest directory, from here up, that holds a repository.
-fn repository_root(files: &dyn Files, directory: &Path) -> Option<PathBuf> {
-    let start = files.canonical(directory).ok()?;
-    start.ancestors().find(|ancestor| files.exists(&ancestor.join(".git"))).map(Path::to_owned)
+fn remote_config(path: &str) -> Problem {
+    unlocatable(
+        path,
+        "the transformer comes from a remote repository, where nothing tells what the path is relative to",
+    )
+    .help("declare the transformer in a local kustomization")
 }
 
-/// A path without `.` and `..`, by its text alone.
-fn simple(path: &Path) -> PathBuf {
-    let mut simple = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                simple.pop();
-            }
-            other => simple.push(other),
-        }
-    }
-    simple
+fn not_mounted(path: &str) -> Problem {
+    Problem::new(Code::OriginNotFound, format!("the origin file {path} is in no mount of the container")).help(
+        "mount its directory (`mounts: [{type: bind, src: ., dst: /repo}]` in the function's annotation), or put the rules into \
+         spec.creationRules and set spec.integrity to skip",
+    )
 }
 
 #[cfg(test)]

@@ -6,16 +6,19 @@
 
 use std::fmt;
 
-use serde_yaml::{Mapping, Value};
-
 use crate::diagnostics::{Code, Problem};
 use crate::master_key::{KeyKind, MasterKey};
 use crate::re2::{self, Regex};
 use crate::selector::{Selector, SelectorError, SelectorFields};
+use crate::yaml::Node;
 
 mod fields;
+mod id;
 
-use fields::Fields;
+use fields::{Fields, File};
+
+/// The largest `.sops.yaml` that is read, in bytes. sops has no bound; rules that people write have a few kilobytes.
+const LARGEST: usize = 4 << 20;
 
 /// The creation rules of one `.sops.yaml`, or of the function config.
 #[derive(Debug)]
@@ -58,29 +61,40 @@ pub struct AllowedKey {
 impl Rules {
     /// Reads a `.sops.yaml`. `source` is its name for people.
     ///
+    /// Without creation rules there is no rule for any path: sops does not look any further up then, either.
+    ///
     /// # Errors
-    /// `bad-rule`: the text is no YAML, a field has a wrong type, a regex does not compile, or a rule has more than one
-    /// selector.
+    /// `bad-rule`: the text is no YAML, a field has a wrong type, a key's name is none, a regex does not compile, or a rule
+    /// has more than one selector.
     pub fn parse(text: &str, source: &str) -> Result<Self, Problem> {
-        // The bounds of depth and size are that parser's; serde's would take seconds to say no.
-        crate::yaml::parse(text).map_err(|error| {
+        Self::read(text, &["creation_rules"], source, true)
+    }
+
+    /// Reads the list of rules that stands in a YAML text below these keys: those of a function config.
+    ///
+    /// # Errors
+    /// As [`Rules::parse`]. They name no line, because an orchestrator has rewritten the text.
+    pub fn parse_at(text: &str, keys: &[&str], source: &str) -> Result<Self, Problem> {
+        Self::read(text, keys, source, false)
+    }
+
+    fn read(text: &str, keys: &[&str], source: &str, lines: bool) -> Result<Self, Problem> {
+        if text.len() > LARGEST {
+            return Err(Problem::new(Code::BadRule, format!("{source} is too large"))
+                .because(format!("it is larger than {} MiB", LARGEST >> 20)));
+        }
+        let documents = crate::yaml::parse(text).map_err(|error| {
             Problem::new(Code::BadRule, format!("{source} is not valid YAML"))
                 .because(format!("{} at line {}, column {}", error.what, error.line, error.column))
         })?;
-        let unreadable = |_| Problem::new(Code::BadRule, format!("{source} cannot be read as YAML"));
-        let mut value: Value = serde_yaml::from_str(text).map_err(unreadable)?;
-        value.apply_merge().map_err(unreadable)?;
-        let mut file = Fields::of(&value, source, "the file")?;
-        Self::from_values(file.list("creation_rules")?, source)
-    }
-
-    /// Reads the rules of a function config's `creationRules`.
-    ///
-    /// # Errors
-    /// As [`Rules::parse`].
-    pub fn from_values(values: Vec<&Value>, source: &str) -> Result<Self, Problem> {
-        let rules = values.into_iter().enumerate().map(|(index, value)| Rule::read(value, index + 1, source));
-        Ok(Self { source: source.to_owned(), rules: rules.collect::<Result<_, _>>()? })
+        let source = source.to_owned();
+        // Of several documents sops reads the first.
+        let Some(document) = documents.first() else { return Ok(Self { source, rules: Vec::new() }) };
+        let file = File::new(&source, lines.then_some(text), &document.root);
+        let rules = fields::list_at(&file, &document.root, keys)?;
+        let rules = rules.into_iter().enumerate().map(|(index, node)| Rule::read(&file, node, index + 1));
+        let rules = rules.collect::<Result<_, _>>()?;
+        Ok(Self { source, rules })
     }
 
     /// The rule for a path: the first that matches.
@@ -105,18 +119,18 @@ impl Rules {
 }
 
 impl Rule {
-    fn read(value: &Value, position: usize, source: &str) -> Result<Self, Problem> {
-        let mut fields = Fields::of(value, source, &format!("creation rule {position}"))?;
+    fn read<'n>(file: &File<'n>, node: &'n Node<'n>, position: usize) -> Result<Self, Problem> {
+        let fields = Fields::of(file, node, &format!("creation rule {position}"))?;
         let path_regex = fields.text("path_regex")?;
         let matcher = match &path_regex {
             Some(pattern) => Some(re2::compile(pattern).map_err(|why| fields.bad("path_regex", &why))?),
             None => None,
         };
-        let selector = read_selector(&mut fields)?;
-        let groups = read_groups(&mut fields)?;
+        let selector = read_selector(&fields)?;
+        let groups = read_groups(&fields)?;
         let threshold = fields.count("shamir_threshold")?.filter(|threshold| *threshold > 0);
         let mac_only_encrypted = fields.flag("mac_only_encrypted")?;
-        let source = source.to_owned();
+        let source = file.source.to_owned();
         Ok(Self { position, source, path_regex, groups, threshold, selector, mac_only_encrypted, matcher })
     }
 
@@ -137,7 +151,7 @@ impl fmt::Display for Rule {
     }
 }
 
-fn read_selector(fields: &mut Fields<'_>) -> Result<Selector, Problem> {
+fn read_selector(fields: &Fields<'_, '_>) -> Result<Selector, Problem> {
     let given = SelectorFields {
         unencrypted_suffix: fields.text("unencrypted_suffix")?,
         encrypted_suffix: fields.text("encrypted_suffix")?,
@@ -155,89 +169,87 @@ fn read_selector(fields: &mut Fields<'_>) -> Result<Selector, Problem> {
 }
 
 /// `key_groups` where there is any, else the flat lists as one group.
-fn read_groups(fields: &mut Fields<'_>) -> Result<Vec<Vec<AllowedKey>>, Problem> {
+fn read_groups(fields: &Fields<'_, '_>) -> Result<Vec<Vec<AllowedKey>>, Problem> {
     let groups = fields.list("key_groups")?;
     if groups.is_empty() {
         return Ok(vec![flat_group(fields)?]);
     }
     let mut read = Vec::with_capacity(groups.len());
     for (index, group) in groups.into_iter().enumerate() {
-        read.push(without_duplicates(key_group(fields.below(group, &format!("key group {}", index + 1))?)?));
+        let group = fields.below(group, &format!("key group {}", index + 1))?;
+        read.push(without_duplicates(key_group(&group)?));
     }
     Ok(read)
 }
 
 /// The lists that a rule without `key_groups` has, in sops' order.
-fn flat_group(fields: &mut Fields<'_>) -> Result<Vec<AllowedKey>, Problem> {
-    let mut keys = Vec::new();
-    keys.extend(fields.names("age")?.into_iter().map(|id| plain(KeyKind::Age, id)));
-    keys.extend(fields.names("pgp")?.into_iter().map(|id| plain(KeyKind::Pgp, id.replace(' ', ""))));
+fn flat_group(fields: &Fields<'_, '_>) -> Result<Vec<AllowedKey>, Problem> {
+    let mut keys = plain_keys(fields, &[("age", KeyKind::Age), ("pgp", KeyKind::Pgp)])?;
     let profile = fields.text("aws_profile")?;
     for name in fields.names("kms")? {
-        // `arn+arn:aws:iam::…:role/…`: a role ARN behind a plus. Key ARNs hold no `+arn:`.
-        let name = name.replace(' ', "");
-        let (arn, role) = match name.find("+arn:") {
-            Some(plus) if plus > 0 => (name.get(..plus).unwrap_or(&name), name.get(plus + 1..)),
-            _ => (name.as_str(), None),
-        };
-        let key = MasterKey::new(KeyKind::AwsKms, arn);
-        keys.push(AllowedKey { key, role: role.map(str::to_owned), profile: profile.clone() });
+        let (arn, role) = id::arn_and_role(&name);
+        keys.push(AllowedKey { key: MasterKey::new(KeyKind::AwsKms, arn), role, profile: profile.clone() });
     }
-    for (field, kind) in [
-        ("gcp_kms", KeyKind::GcpKms),
-        ("hckms", KeyKind::HuaweiKms),
-        ("azure_keyvault", KeyKind::AzureKeyVault),
-        ("hc_vault_transit_uri", KeyKind::HashicorpVault),
-    ] {
-        keys.extend(fields.names(field)?.into_iter().map(|id| plain(kind, id)));
-    }
+    keys.extend(plain_keys(
+        fields,
+        &[
+            ("gcp_kms", KeyKind::GcpKms),
+            ("hckms", KeyKind::HuaweiKms),
+            ("azure_keyvault", KeyKind::AzureKeyVault),
+            ("hc_vault_transit_uri", KeyKind::HashicorpVault),
+        ],
+    )?);
     Ok(keys)
 }
 
 /// One of `key_groups`, with what it merges in before its own keys.
-fn key_group(mut fields: Fields<'_>) -> Result<Vec<AllowedKey>, Problem> {
+fn key_group(fields: &Fields<'_, '_>) -> Result<Vec<AllowedKey>, Problem> {
     let mut keys = Vec::new();
     for (index, merged) in fields.list("merge")?.into_iter().enumerate() {
-        keys.extend(key_group(fields.below(merged, &format!("merge {}", index + 1))?)?);
+        keys.extend(key_group(&fields.below(merged, &format!("merge {}", index + 1))?)?);
     }
-    keys.extend(fields.names("age")?.into_iter().map(|id| plain(KeyKind::Age, id)));
-    keys.extend(fields.names("pgp")?.into_iter().map(|id| plain(KeyKind::Pgp, id.replace(' ', ""))));
+    keys.extend(plain_keys(fields, &[("age", KeyKind::Age), ("pgp", KeyKind::Pgp)])?);
     for (index, entry) in fields.list("kms")?.into_iter().enumerate() {
-        keys.push(kms_key(fields.below(entry, &format!("kms {}", index + 1))?)?);
+        keys.push(kms_key(&fields.below(entry, &format!("kms {}", index + 1))?)?);
     }
-    for (field, kind, parts) in [
-        ("gcp_kms", KeyKind::GcpKms, &["resource_id"] as &[_]),
-        ("hckms", KeyKind::HuaweiKms, &["key_id"]),
-        ("azure_keyvault", KeyKind::AzureKeyVault, &["vaultUrl", "key", "version"]),
-    ] {
+    for (field, part, kind) in
+        [("gcp_kms", "resource_id", KeyKind::GcpKms), ("hckms", "key_id", KeyKind::HuaweiKms)]
+    {
         for (index, entry) in fields.list(field)?.into_iter().enumerate() {
-            let mut entry = fields.below(entry, &format!("{field} {}", index + 1))?;
-            let mut id = Vec::new();
-            for part in parts {
-                id.push(entry.text(part)?.unwrap_or_default());
-            }
-            keys.push(plain(kind, azure_id(kind, &id)));
+            let entry = fields.below(entry, &format!("{field} {}", index + 1))?;
+            let name = required(&entry, part)?;
+            keys.push(plain(kind, id::of(kind, &name).map_err(|why| entry.bad(part, why))?));
         }
     }
-    keys.extend(fields.names("hc_vault")?.into_iter().map(|id| plain(KeyKind::HashicorpVault, id)));
+    for (index, entry) in fields.list("azure_keyvault")?.into_iter().enumerate() {
+        let entry = fields.below(entry, &format!("azure_keyvault {}", index + 1))?;
+        let version = entry.text("version")?.unwrap_or_default();
+        let id = id::azure(&required(&entry, "vaultUrl")?, &required(&entry, "key")?, &version);
+        keys.push(plain(KeyKind::AzureKeyVault, id));
+    }
+    keys.extend(plain_keys(fields, &[("hc_vault", KeyKind::HashicorpVault)])?);
     Ok(keys)
 }
 
-fn kms_key(mut fields: Fields<'_>) -> Result<AllowedKey, Problem> {
-    let mut key = MasterKey::new(KeyKind::AwsKms, fields.text("arn")?.unwrap_or_default());
-    if key.id.is_empty() {
-        return Err(fields.bad("arn", "it is missing"));
+/// Keys that are named by one string each.
+fn plain_keys(fields: &Fields<'_, '_>, kinds: &[(&str, KeyKind)]) -> Result<Vec<AllowedKey>, Problem> {
+    let mut keys = Vec::new();
+    for (field, kind) in kinds {
+        for name in fields.names(field)? {
+            keys.push(plain(*kind, id::of(*kind, &name).map_err(|why| fields.bad(field, why))?));
+        }
     }
+    Ok(keys)
+}
+
+fn kms_key(fields: &Fields<'_, '_>) -> Result<AllowedKey, Problem> {
+    let mut key = MasterKey::new(KeyKind::AwsKms, required(fields, "arn")?);
     key.context = fields.texts_by_name("context")?;
     Ok(AllowedKey { key, role: fields.text("role")?, profile: fields.text("aws_profile")? })
 }
 
-/// The parts of an id as SOPS joins them in the metadata: only Azure's has more than one.
-fn azure_id(kind: KeyKind, parts: &[String]) -> String {
-    match (kind, parts) {
-        (KeyKind::AzureKeyVault, [vault, key, version]) => format!("{vault}/keys/{key}/{version}"),
-        _ => parts.concat(),
-    }
+fn required(fields: &Fields<'_, '_>, field: &str) -> Result<String, Problem> {
+    fields.text(field)?.ok_or_else(|| fields.bad(field, "it is missing"))
 }
 
 fn plain(kind: KeyKind, id: String) -> AllowedKey {

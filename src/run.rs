@@ -48,7 +48,8 @@ pub async fn run(request: Request<'_>, files: &dyn Files, keys: impl FnOnce(&Con
     };
     let mut report = Report::default();
     let prepared = read_config(&input, config).and_then(|config| {
-        let locator = Locator::new(files, &base, &config)?;
+        let origins = input.items.iter().filter_map(|item| Origin::of(|name| item.annotation(name)).ok());
+        let locator = Locator::new(files, &base, &config, origins)?;
         Ok((config, locator))
     });
     let (config, locator) = match prepared {

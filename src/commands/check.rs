@@ -30,7 +30,7 @@ pub fn run(directory: &Path) -> ExitCode {
         }
     };
     let base = Base::Built { directory: directory.clone(), config_directory: directory };
-    let mut locator = match Locator::new(&Disk, &base, &Config::default()) {
+    let mut locator = match Locator::new(&Disk, &base, &Config::default(), []) {
         Ok(locator) => locator,
         Err(problem) => return refuse(problem),
     };

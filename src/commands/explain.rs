@@ -30,7 +30,7 @@ fn explain(file: &Path) -> Result<String, Problem> {
     let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let base = Base::Built { directory: directory.clone(), config_directory: directory };
-    let mut locator = Locator::new(&Disk, &base, &Config::default())?;
+    let mut locator = Locator::new(&Disk, &base, &Config::default(), [])?;
     let located = locator.origin_file(&Origin::Built(name))?;
     let Ruled { rules, path } = locator.rules_for(&located)?;
     let mut text = format!(

@@ -58,15 +58,6 @@ impl<'v> Fields<'v> {
         }
     }
 
-    /// A list.
-    pub(super) fn list(&self, name: &str) -> Result<Vec<&'v Value>, Problem> {
-        match self.get(name) {
-            None => Ok(Vec::new()),
-            Some(Value::Sequence(items)) => Ok(items.iter().collect()),
-            Some(_) => Err(self.bad(name, "a list is expected")),
-        }
-    }
-
     /// A boolean, also as the text that a `ConfigMap` holds.
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         match self.get(name) {
@@ -119,10 +110,8 @@ impl<'v> Fields<'v> {
     }
 }
 
-/// Sets a field by its dotted name. The text of `creationRules` is YAML.
+/// Sets a field by its dotted name.
 pub(super) fn set(spec: &mut Value, name: &str, text: &str) -> Result<(), Problem> {
-    let value =
-        if name == "creationRules" { super::read_value(text)? } else { Value::String(text.to_owned()) };
     let mut place = spec;
     for part in name.split('.') {
         if place.is_null() {
@@ -131,7 +120,7 @@ pub(super) fn set(spec: &mut Value, name: &str, text: &str) -> Result<(), Proble
         let mapping = place.as_mapping_mut().ok_or_else(|| bad("a field is set twice").at(name))?;
         place = mapping.entry(Value::String(part.to_owned())).or_insert(Value::Null);
     }
-    *place = value;
+    *place = Value::String(text.to_owned());
     Ok(())
 }
 

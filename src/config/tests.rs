@@ -115,3 +115,29 @@ fn annotations_say_where_the_config_stands() {
 fn what_is_wrong_in_inline_rules_is_a_bad_rule() {
     assert_eq!(spec("{creationRules: [{path_regex: '('}]}").unwrap_err().code, Code::BadRule);
 }
+
+#[test]
+fn the_annotation_of_a_container_says_what_is_mounted() {
+    let container = |function: &str| {
+        let config = Config::parse(&format!(
+            "{{apiVersion: krm-sops.dev/v1, kind: SopsDecrypt, metadata: {{annotations: {{config.kubernetes.io/function: {function:?}}}}}}}"
+        ));
+        config.map(|config| config.identity.container)
+    };
+    let mount = |source: &str| Mount { source: source.into(), target: "/repo".into() };
+    for (function, mounts) in [
+        ("exec: {path: ./krm-sops}", None),
+        ("container: {image: '', mounts: [{src: ., dst: /repo}]}\nexec: {path: x}", None),
+        ("container: {image: i}", Some(Vec::new())),
+        ("container: {image: i, mounts: [{type: bind, src: ., dst: /repo}]}", Some(vec![mount(".")])),
+        (
+            "container: {image: i, mounts: [{type: volume, src: v, dst: /v}, {dst: /x}, {src: a, dst: /repo}]}",
+            Some(vec![mount("a")]),
+        ),
+    ] {
+        assert_eq!(container(function), Ok(mounts), "{function}");
+    }
+    for function in ["container: [", "container: {image: i, mounts: 5}"] {
+        assert_eq!(container(function).unwrap_err().code, Code::BadConfig, "{function}");
+    }
+}

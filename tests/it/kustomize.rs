@@ -3,7 +3,7 @@
 use krm_sops::diagnostics::Code;
 
 use crate::support::build::normalised;
-use crate::support::expect::said;
+use crate::support::expect::{refused, said};
 use crate::support::platform::DATABASE;
 use crate::support::{EAST, Lab, Mode, Platform, Repo, WEST};
 
@@ -139,6 +139,88 @@ fn a_transformer_in_a_folder_of_its_own_inline_or_as_a_directory() {
     for directory in ["folder", "directory", "inline"] {
         platform.lab.assert_decrypts(&platform.repo, directory);
     }
+}
+
+#[test]
+fn a_transformer_directory_beside_a_base() {
+    let platform = Platform::new();
+    platform
+        .repo
+        .kustomization(
+            "x/base",
+            &format!("resources: [../../secrets/{WEST}]\ntransformers:\n- ../transformers\n"),
+        )
+        .kustomization("x/transformers", "resources: [decrypt.yaml]\n")
+        .transformer("x/transformers/decrypt.yaml", "sopsConfig: ../../.sops.yaml\nroot: ../..")
+        .kustomization("x", "resources: [base]\nbuildMetadata: [originAnnotations]\n")
+        .kustomization("x/y/top", "resources: [../../base]\nbuildMetadata: [originAnnotations]\n");
+    for directory in ["x", "x/y/top"] {
+        platform.lab.assert_decrypts(&platform.repo, directory);
+    }
+}
+
+#[test]
+fn a_build_behind_a_symbolic_link() {
+    let platform = Platform::new();
+    platform
+        .repo
+        .kustomization(
+            "top",
+            &format!("resources: [../secrets/{WEST}]\ntransformers: [decrypt.yaml]\nbuildMetadata: [originAnnotations]\n"),
+        )
+        .transformer("top/decrypt.yaml", "")
+        .write("deep/er/README", "");
+    std::os::unix::fs::symlink("../../top", platform.repo.path("deep/er/link")).expect("a link");
+    platform.lab.assert_decrypts(&platform.repo, "deep/er/link");
+}
+
+#[test]
+fn a_base_behind_a_symbolic_link() {
+    let platform = Platform::new();
+    platform
+        .repo
+        .kustomization(
+            "real/base",
+            &format!("resources: [../../secrets/{WEST}]\ntransformers: [decrypt.yaml]\n"),
+        )
+        .transformer("real/base/decrypt.yaml", "")
+        .kustomization("top", "resources: [../link]\nbuildMetadata: [originAnnotations]\n");
+    std::os::unix::fs::symlink("real/base", platform.repo.path("link")).expect("a link");
+    let expected = platform.lab.oracle(&platform.repo, "top");
+    for mode in [Mode::Plugin, Mode::Function] {
+        assert_eq!(platform.lab.build(&platform.repo, "top", mode).ok(), expected, "{mode:?}");
+    }
+    // A filter knows only what is built, and kustomize's annotation is wrong: it joins the link's path as text.
+    let built = platform.lab.build(&platform.repo, "top", Mode::Filter);
+    refused(&built, &[Code::OriginNotFound, Code::OriginOutsideRoot], &["Secret database"], &[]);
+}
+
+#[test]
+fn a_component_does_not_learn_the_name_of_what_is_built() {
+    let mut platform = Platform::new();
+    platform.repo.encrypt(&platform.lab, &format!("secrets/{WEST}/local/db.yaml"), DATABASE);
+    platform
+        .repo
+        .write(
+            "components/decrypt/kustomization.yaml",
+            "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nlabels: [{pairs: {tier: db}}]\ntransformers: [decrypt.yaml]\n",
+        )
+        .transformer("components/decrypt/decrypt.yaml", "")
+        .kustomization(
+            &format!("secrets/{WEST}/local"),
+            "resources: [db.yaml]\ncomponents: [../../../components/decrypt]\nbuildMetadata: [originAnnotations]\n",
+        );
+    for mode in [Mode::Plugin, Mode::Function] {
+        let built = platform.lab.build(&platform.repo, &format!("secrets/{WEST}/local"), mode);
+        refused(
+            &built,
+            &[Code::OriginNotFound],
+            &["Secret database", "whose name kustomize does not tell", "krm-sops decrypt -C DIR"],
+            &[],
+        );
+    }
+    let built = platform.lab.build(&platform.repo, &format!("secrets/{WEST}/local"), Mode::Filter).ok();
+    assert!(built.contains("canary-password"), "{built}");
 }
 
 #[test]
