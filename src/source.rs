@@ -47,6 +47,7 @@ pub struct Sources<'r> {
     locator: Locator<'r>,
     terms: Terms,
     by_file: HashMap<PathBuf, SourceId>,
+    encrypted: HashMap<PathBuf, bool>,
     all: Vec<Source>,
 }
 
@@ -54,7 +55,15 @@ impl<'r> Sources<'r> {
     /// None yet.
     #[must_use]
     pub fn new(files: &'r dyn Files, config: &'r Config, locator: Locator<'r>, terms: Terms) -> Self {
-        Self { files, config, locator, terms, by_file: HashMap::new(), all: Vec::new() }
+        Self {
+            files,
+            config,
+            locator,
+            terms,
+            by_file: HashMap::new(),
+            encrypted: HashMap::new(),
+            all: Vec::new(),
+        }
     }
 
     /// All that were asked for, in the order of their numbers.
@@ -83,6 +92,9 @@ impl<'r> Sources<'r> {
     }
 
     /// The rule that covers a plain item's file and wants it encrypted; `None` where there is none, or nobody can know.
+    ///
+    /// A file that is encrypted has nothing in the clear: its item was decrypted by a transformer before this one, such
+    /// as that of a base.
     pub fn rule_over(&mut self, item: &Item<'_>, wants: impl Fn(&Rule) -> bool) -> Option<Covered> {
         let origin = Origin::of(|name| item.annotation(name)).ok()?;
         if !matches!(origin, Origin::Built(_) | Origin::Working(_)) {
@@ -94,7 +106,20 @@ impl<'r> Sources<'r> {
             Err(problem) if problem.code == Code::NoRule => return None,
             Err(problem) => Err(problem),
         };
-        Some(Covered { origin: located.shown, rule })
+        (!self.is_encrypted(&located)).then_some(Covered { origin: located.shown, rule })
+    }
+
+    /// Whether a file is encrypted, and holds no value in the clear that its selector covers.
+    fn is_encrypted(&mut self, located: &Located) -> bool {
+        if let Some(known) = self.encrypted.get(&located.file) {
+            return *known;
+        }
+        let text = self.files.read(&located.file).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let encrypted = text
+            .and_then(|text| SealedFile::parse(&text, Format::of_path(&located.shown)).ok())
+            .is_some_and(|file| file.check_structure().is_ok());
+        self.encrypted.insert(located.file.clone(), encrypted);
+        encrypted
     }
 
     fn add(&mut self, source: Source) -> SourceId {

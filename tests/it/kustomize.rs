@@ -101,6 +101,22 @@ fn a_transformer_in_a_base() {
 }
 
 #[test]
+fn transformers_in_a_base_and_in_its_overlay() {
+    let platform = Platform::new();
+    platform
+        .repo
+        .kustomization("base", &format!("resources: [../secrets/{WEST}]\ntransformers: [decrypt.yaml]\n"))
+        .transformer("base/decrypt.yaml", "")
+        .kustomization(
+            "top",
+            "resources: [../base]\nbuildMetadata: [originAnnotations]\ntransformers: [decrypt.yaml]\n",
+        )
+        .transformer("top/decrypt.yaml", "");
+    // What the base has decrypted is no Secret that somebody forgot to encrypt.
+    platform.lab.assert_decrypts(&platform.repo, "top");
+}
+
+#[test]
 fn a_transformer_in_a_component() {
     let platform = Platform::new();
     platform
