@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -148,8 +149,8 @@ fn a_caller_that_gives_up_leaves_the_call_to_the_next() {
     let (slow, keys) = slow(1);
     block_on(async {
         let grant = grant(KeyKind::Age, "one");
-        let gave_up = tokio::time::timeout(Duration::from_micros(100), keys.unwrap(&grant)).await;
-        assert!(gave_up.is_err());
+        // Polled once and dropped. A time-out would race with the call on a busy machine.
+        assert!(keys.unwrap(&grant).now_or_never().is_none());
         assert_eq!(keys.unwrap(&grant).await.unwrap().expose(), b"one");
     });
     assert_eq!(slow.calls.lock().unwrap().len(), 2);
