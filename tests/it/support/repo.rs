@@ -20,6 +20,21 @@ impl Repo {
         repo
     }
 
+    /// A repository with a copy of a directory of this project, which holds files that sops encrypted before.
+    pub(crate) fn with_copy_of(directory: &str) -> Self {
+        let mut repo = Self::new();
+        copy_directory(&run::source(directory), &repo.path(directory));
+        let root = repo.root();
+        for file in repo.files() {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            if text.contains("ENC[AES256_GCM,") {
+                let path = file.strip_prefix(&root).expect("a file of the repository");
+                repo.encrypted.push(path.to_str().expect("a path in UTF-8").to_owned());
+            }
+        }
+        repo
+    }
+
     /// Where a file of it is; `../` leads to what stands beside the repository.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
