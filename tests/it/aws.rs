@@ -116,7 +116,7 @@ fn the_encryption_context_is_the_rules() {
     );
     repo.tamper(".sops.yaml", |text| text.replace("env: sbx", "env: prd"));
     let refused = lab.build(&repo, ".", Mode::Plugin);
-    expect::refused(&refused, &[Code::KeyNotInRule], &["another encryption context"], &[]);
+    expect::refused(&lab, &repo, &refused, &[Code::KeyNotInRule], &["another encryption context"]);
     assert_eq!(lab.calls().len(), calls.len(), "nothing was asked");
 }
 
@@ -130,10 +130,11 @@ fn the_next_key_of_a_group_is_tried() {
     lab.fault(Fault::on("kms", "Decrypt").target(&second).error("DisabledException"));
     let refused = lab.build(&repo, ".", Mode::Plugin);
     expect::refused(
+        &lab,
+        &repo,
         &refused,
         &[Code::NoUsableKey],
         &[&first, &second, "Secret database", "secret.yaml"],
-        &[],
     );
 }
 
@@ -153,7 +154,7 @@ fn key_groups_with_a_threshold() {
         if works {
             assert!(built.ok().contains("canary-password"), "{threshold} {denied}");
         } else {
-            expect::refused(&built, &[Code::NoUsableKey, Code::KmsDenied], &[&keys[0]], &[]);
+            expect::refused(&lab, &repo, &built, &[Code::NoUsableKey, Code::KmsDenied], &[&keys[0]]);
         }
     }
 }
@@ -198,10 +199,16 @@ fn no_answer_at_all() {
     let built = platform.lab.build_with(&platform.repo, DIRECTORY, Mode::Plugin, |command| {
         command.env("AWS_ENDPOINT_URL", closed);
     });
-    expect::refused(&built, &[Code::KmsUnreachable], &["127.0.0.1:9", "Secret database"], &[]);
+    expect::refused(
+        &platform.lab,
+        &platform.repo,
+        &built,
+        &[Code::KmsUnreachable],
+        &["127.0.0.1:9", "Secret database"],
+    );
     platform.lab.fault(Fault::on("kms", "Decrypt").delay(5_000));
     let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
-    expect::refused(&built, &[Code::KmsUnreachable], &["Secret database"], &[]);
+    expect::refused(&platform.lab, &platform.repo, &built, &[Code::KmsUnreachable], &["Secret database"]);
     assert!(built.took.as_secs() < 5, "{:?}", built.took);
 }
 

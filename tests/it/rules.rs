@@ -73,10 +73,11 @@ fn the_first_rule_of_the_nearest_file() {
     assert!(lab.build(&repo, ".", Mode::Plugin).ok().contains("canary-password"));
     fs::remove_file(repo.path("secrets/.sops.yaml")).expect("a file");
     expect::refused(
+        &lab,
+        &repo,
         &lab.build(&repo, ".", Mode::Plugin),
         &[Code::NoRule],
         &["Secret database", "secrets/a.yaml"],
-        &[],
     );
     repo.transformer("decrypt.yaml", "onNoRule: metadata");
     assert!(lab.build(&repo, ".", Mode::Plugin).ok().contains("canary-password"));
@@ -105,7 +106,13 @@ fn the_origin_file_is_not_there() {
     let platform = Platform::new();
     let built = encrypted_build(&platform);
     let moved = krm(&platform.lab, &platform.repo, &["decrypt", "-C", "."], &built);
-    expect::refused(&moved, &[Code::OriginNotFound], &["Secret database", "tried"], &[]);
+    expect::refused(
+        &platform.lab,
+        &platform.repo,
+        &moved,
+        &[Code::OriginNotFound],
+        &["Secret database", "tried"],
+    );
 }
 
 #[test]
@@ -117,13 +124,14 @@ fn remote_bases() {
         krm(&platform.lab, &platform.repo, &[&["decrypt", "-C", DIRECTORY], more].concat(), &built)
     };
     expect::refused(
+        &platform.lab,
+        &platform.repo,
         &remote(&[]),
         &[Code::RemoteOrigin],
         &["Secret database", "https://git.example.com/x"],
-        &[],
     );
     let allowed = ["--set", "allowRemote=^https://git\\.example\\.com/"];
-    expect::refused(&remote(&allowed), &[Code::NoRule], &["Secret database"], &[]);
+    expect::refused(&platform.lab, &platform.repo, &remote(&allowed), &[Code::NoRule], &["Secret database"]);
     let rules = format!(
         "creationRules=[{{path_regex: ^secrets/, key_groups: [{{kms: [{{arn: '{}', role: '{}'}}]}}]}}]",
         platform.west, platform.role
@@ -164,7 +172,7 @@ fn a_config_map_and_settings_say_the_same() {
 fn input_that_is_none() {
     let (lab, repo) = (Lab::new(), Repo::new());
     for text in ["a: [", "- a\n", "a: 1\na: 2\n", &format!("{}x", "[".repeat(100_000))] {
-        expect::refused(&krm(&lab, &repo, &["decrypt"], text), &[Code::BadInput], &[], &[]);
+        expect::refused(&lab, &repo, &krm(&lab, &repo, &["decrypt"], text), &[Code::BadInput], &[]);
     }
     assert_eq!(lab.function(&repo, ".", "").ok(), "");
     assert!(lab.calls().is_empty());
@@ -177,7 +185,7 @@ fn a_resource_list_that_is_refused_comes_back_as_it_came_with_results() {
     let list =
         format!("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- {}\n", secret.trim_end());
     let refused = platform.lab.function(&platform.repo, DIRECTORY, &list);
-    expect::refused(&refused, &[Code::MissingOrigin], &["Secret database"], &[]);
+    expect::refused(&platform.lab, &platform.repo, &refused, &[Code::MissingOrigin], &["Secret database"]);
     let results = refused.stdout.strip_prefix(&list).expect("the list as it came");
     assert!(results.starts_with("results:\n") && results.contains("code: missing-origin"), "{results}");
 }
@@ -189,7 +197,13 @@ fn the_gate() {
     assert_eq!(krm(&platform.lab, &platform.repo, &["gate"], plain).ok(), plain);
     let built = encrypted_build(&platform);
     let refused = krm(&platform.lab, &platform.repo, &["gate"], &built);
-    expect::refused(&refused, &[Code::LeftEncrypted], &["Secret database", "--enable-exec"], &[]);
+    expect::refused(
+        &platform.lab,
+        &platform.repo,
+        &refused,
+        &[Code::LeftEncrypted],
+        &["Secret database", "--enable-exec"],
+    );
     assert!(refused.stdout.is_empty());
 }
 
@@ -211,10 +225,11 @@ fn explain_check_and_init() {
     });
     let checked = krm(&platform.lab, &platform.repo, &["check", "."], "");
     expect::refused(
+        &platform.lab,
+        &platform.repo,
         &checked,
         &[Code::KeyNotInRule],
         &["copied.yaml", "error[not-encrypted]", "clear.yaml", "error[mac-missing]"],
-        &[],
     );
     assert!(krm(&platform.lab, &platform.repo, &["init"], "").ok().contains("transformers: [decrypt.yaml]"));
     assert!(
