@@ -267,7 +267,7 @@ fn copies_of_a_file_share_one_call() {
             .repo
             .write(&format!("{directory}/database.yaml"), &sealed)
             .kustomization(&directory, &format!("namePrefix: {name}-\nresources: [database.yaml]\n"));
-        resources.push_str(&format!("- ../../{directory}\n"));
+        resources.extend(["- ../../", &directory, "\n"]);
     }
     platform.cluster(WEST, &resources);
     let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin).ok();
