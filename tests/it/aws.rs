@@ -3,6 +3,7 @@
 use krm_sops::diagnostics::Code;
 
 use crate::support::platform::{DATABASE, rule};
+use crate::support::run;
 use crate::support::{Call, EAST, Fault, Lab, Mode, Platform, Repo, WEST, expect};
 
 const DIRECTORY: &str = "clusters/us-west-2-platform-engineering-sbx";
@@ -116,7 +117,7 @@ fn the_encryption_context_is_the_rules() {
     );
     repo.tamper(".sops.yaml", |text| text.replace("env: sbx", "env: prd"));
     let refused = lab.build(&repo, ".", Mode::Plugin);
-    expect::refused(&refused, &[Code::KeyNotInRule], &["another encryption context"], &[]);
+    expect::refused(&lab, &repo, &refused, &[Code::KeyNotInRule], &["another encryption context"]);
     assert_eq!(lab.calls().len(), calls.len(), "nothing was asked");
 }
 
@@ -130,10 +131,11 @@ fn the_next_key_of_a_group_is_tried() {
     lab.fault(Fault::on("kms", "Decrypt").target(&second).error("DisabledException"));
     let refused = lab.build(&repo, ".", Mode::Plugin);
     expect::refused(
+        &lab,
+        &repo,
         &refused,
         &[Code::NoUsableKey],
         &[&first, &second, "Secret database", "secret.yaml"],
-        &[],
     );
 }
 
@@ -153,7 +155,7 @@ fn key_groups_with_a_threshold() {
         if works {
             assert!(built.ok().contains("canary-password"), "{threshold} {denied}");
         } else {
-            expect::refused(&built, &[Code::NoUsableKey, Code::KmsDenied], &[&keys[0]], &[]);
+            expect::refused(&lab, &repo, &built, &[Code::NoUsableKey, Code::KmsDenied], &[&keys[0]]);
         }
     }
 }
@@ -198,10 +200,16 @@ fn no_answer_at_all() {
     let built = platform.lab.build_with(&platform.repo, DIRECTORY, Mode::Plugin, |command| {
         command.env("AWS_ENDPOINT_URL", closed);
     });
-    expect::refused(&built, &[Code::KmsUnreachable], &["127.0.0.1:9", "Secret database"], &[]);
+    expect::refused(
+        &platform.lab,
+        &platform.repo,
+        &built,
+        &[Code::KmsUnreachable],
+        &["127.0.0.1:9", "Secret database"],
+    );
     platform.lab.fault(Fault::on("kms", "Decrypt").delay(5_000));
     let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
-    expect::refused(&built, &[Code::KmsUnreachable], &["Secret database"], &[]);
+    expect::refused(&platform.lab, &platform.repo, &built, &[Code::KmsUnreachable], &["Secret database"]);
     assert!(built.took.as_secs() < 5, "{:?}", built.took);
 }
 
@@ -246,4 +254,147 @@ fn nothing_is_asked_for_a_key_outside_the_rule() {
         .write(".sops.yaml", &format!("creation_rules:\n{}", rule(WEST, &platform.east, &platform.role)));
     platform.assert_refused(DIRECTORY, &[Code::KeyNotInRule], &["Secret database", &platform.west]);
     assert!(platform.lab.calls().is_empty());
+}
+
+#[test]
+fn copies_of_a_file_share_one_call() {
+    let mut platform = Platform::new();
+    let sealed = platform.repo.read(&format!("secrets/{WEST}/database.yaml"));
+    let mut resources = String::new();
+    for name in ["one", "two"] {
+        let directory = format!("secrets/{WEST}/{name}");
+        platform
+            .repo
+            .write(&format!("{directory}/database.yaml"), &sealed)
+            .kustomization(&directory, &format!("namePrefix: {name}-\nresources: [database.yaml]\n"));
+        resources.extend(["- ../../", &directory, "\n"]);
+    }
+    platform.cluster(WEST, &resources);
+    let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin).ok();
+    assert_eq!(built.matches("canary-password").count(), 3, "{built}");
+    let calls = platform.lab.calls();
+    assert_eq!((of(&calls, "Decrypt").len(), calls.len()), (1, 2), "{calls:?}");
+}
+
+#[test]
+fn a_role_that_is_denied_is_asked_for_once_and_said_once() {
+    let mut platform = Platform::new();
+    for name in ["first", "second"] {
+        platform.secret(
+            WEST,
+            &format!("{name}.yaml"),
+            &DATABASE.replace("name: database", &format!("name: {name}")),
+        );
+    }
+    platform.lab.fault(Fault::on("sts", "AssumeRole").error("AccessDenied").status(403));
+    let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
+    let items = ["Secret database", "Secret first", "Secret second"];
+    expect::refused(&platform.lab, &platform.repo, &built, &[Code::RoleDenied], &items);
+    assert_eq!(built.stderr.matches("error[role-denied]").count(), 1, "{built}");
+    let calls = platform.lab.calls();
+    let actions: Vec<&str> = calls.iter().map(|call| call.action.as_str()).collect();
+    assert_eq!(actions, ["AssumeRole", "GetCallerIdentity"]);
+}
+
+#[test]
+fn a_caller_that_is_the_role_already_is_asked_who_it_is_once() {
+    let platform = Platform::new();
+    platform
+        .lab
+        .build_with(&platform.repo, DIRECTORY, Mode::Plugin, |command| {
+            platform.lab.as_role(command, &platform.role);
+        })
+        .ok();
+    let calls = platform.lab.calls();
+    let seen: Vec<(&str, Option<&str>)> =
+        calls.iter().map(|call| (call.action.as_str(), call.role.as_deref())).collect();
+    let role = Some(platform.role.as_str());
+    assert_eq!(seen, [("AssumeRole", role), ("GetCallerIdentity", role), ("Decrypt", role)]);
+}
+
+#[test]
+fn a_role_of_the_config_replaces_the_rules() {
+    let platform = Platform::new();
+    let rules = platform.lab.role("in-the-rule");
+    platform.repo.tamper(".sops.yaml", |text| text.replace(&platform.role, &rules));
+    platform.assert_refused(DIRECTORY, &[Code::KmsDenied], &["Secret database", &rules]);
+    let before = platform.lab.calls().len();
+    let spec = format!("aws: {{assumeRole: '{}'}}", platform.role);
+    platform.repo.transformer(&format!("{DIRECTORY}/decrypt.yaml"), &spec);
+    assert!(platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin).ok().contains("canary-password"));
+    let calls = platform.lab.calls().split_off(before);
+    assert_eq!(calls[0].target.as_deref(), Some(platform.role.as_str()), "{calls:?}");
+    assert!(calls.iter().all(|call| call.target.as_deref() != Some(&rules)), "{calls:?}");
+}
+
+#[test]
+fn the_metadatas_role_is_assumed_only_where_the_policy_is_metadata() {
+    let platform = Platform::new();
+    platform.repo.write(".sops.yaml", "creation_rules: []\n");
+    platform.assert_refused(DIRECTORY, &[Code::NoRule], &["Secret database"]);
+    assert!(platform.lab.calls().is_empty());
+    platform.repo.transformer(&format!("{DIRECTORY}/decrypt.yaml"), "onNoRule: metadata");
+    assert!(platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin).ok().contains("canary-password"));
+    let calls = platform.lab.calls();
+    assert_eq!(of(&calls, "AssumeRole")[0].target.as_deref(), Some(platform.role.as_str()));
+}
+
+#[test]
+fn throttling_without_end() {
+    let platform = Platform::new();
+    platform.lab.fault(Fault::on("kms", "Decrypt").error("ThrottlingException"));
+    let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
+    let also = ["Secret database", "too many calls at once", "maxConcurrency"];
+    expect::refused(&platform.lab, &platform.repo, &built, &[Code::KmsUnreachable], &also);
+    assert_eq!(of(&platform.lab.calls(), "Decrypt").len(), 5, "the first and four retries");
+}
+
+#[test]
+fn no_credentials_at_all() {
+    let platform = Platform::new();
+    let built = platform.lab.build_with(&platform.repo, DIRECTORY, Mode::Plugin, |command| {
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    });
+    expect::refused(
+        &platform.lab,
+        &platform.repo,
+        &built,
+        &[Code::KmsDenied],
+        &["Secret database", "credentials"],
+    );
+    assert!(platform.lab.calls().is_empty());
+}
+
+#[test]
+fn two_groups_of_which_both_must_answer() {
+    let lab = Lab::new();
+    let keys = [lab.open_key("us-west-2"), lab.open_key("us-east-1")];
+    let groups = keys.each_ref().map(|key| format!("  - kms: [{{arn: '{key}'}}]\n")).concat();
+    let repo = with_groups(&lab, "shamir_threshold: 2", &groups);
+    lab.assert_decrypts(&repo, ".");
+    lab.fault(Fault::on("kms", "Decrypt").target(&keys[1]).error("AccessDeniedException"));
+    // One group was denied: that one reason is the refusal.
+    let refused = lab.build(&repo, ".", Mode::Plugin);
+    let also = [keys[1].as_str(), "Secret database", "secret.yaml"];
+    expect::refused(&lab, &repo, &refused, &[Code::KmsDenied], &also);
+}
+
+#[test]
+fn a_threshold_of_one_share_does_not_exist() {
+    let lab = Lab::new();
+    let keys = [lab.open_key("us-west-2"), lab.open_key("us-east-1")];
+    let groups = keys.each_ref().map(|key| format!("  - kms: [{{arn: '{key}'}}]\n")).concat();
+    let repo = with_groups(&lab, "shamir_threshold: 2", &groups);
+    // sops makes no such file: of the shares that a data key is split into, two at least are needed.
+    let rules = repo.read(".sops.yaml").replace("shamir_threshold: 2", "shamir_threshold: 1");
+    repo.write("lower.yaml", &rules).write("plain.yaml", DATABASE);
+    let mut sops = run::command(&run::tool("bin/sops"));
+    sops.current_dir(repo.root()).args(["--config", "lower.yaml", "encrypt", "plain.yaml"]);
+    let made = run::run(lab.for_encrypter(&mut sops), "");
+    assert!(made.code != Some(0) && made.stderr.contains("threshold must be at least 2"), "{made}");
+    // Where somebody lowers it in the file, one share opens nothing.
+    repo.tamper("secret.yaml", |text| text.replace("shamir_threshold: 2", "shamir_threshold: 1"));
+    lab.fault(Fault::on("kms", "Decrypt").target(&keys[0]).error("AccessDeniedException"));
+    let refused = lab.build(&repo, ".", Mode::Plugin);
+    expect::refused(&lab, &repo, &refused, &[Code::BadMetadata], &["Secret database", "secret.yaml"]);
 }

@@ -2,16 +2,19 @@
 
 use krm_sops::diagnostics::Code;
 
+use super::aws::Lab;
 use super::build::Mode;
 use super::canary;
 use super::platform::Platform;
+use super::repo::Repo;
 use super::run::Finished;
 
-/// Asserts that a run was refused with one of these codes, said all of this on stderr, and gave no secret away.
+/// Asserts that a run was refused with one of these codes, said all of this on stderr, and gave no secret of the lab or
+/// the repository away.
 #[track_caller]
-pub(crate) fn refused(finished: &Finished, codes: &[Code], also: &[&str], secrets: &[(String, String)]) {
+pub(crate) fn refused(lab: &Lab, repo: &Repo, finished: &Finished, codes: &[Code], also: &[&str]) {
     assert!(finished.code.is_some_and(|code| code != 0), "it should have been refused: {finished}");
-    canary::assert_silent(finished, secrets);
+    canary::assert_silent(finished, &canary::secrets(lab, repo));
     let said = |code: &Code| finished.stderr.contains(&format!("error[{code}]"));
     assert!(codes.iter().any(said), "it should have said {codes:?}: {finished}");
     for text in also {
@@ -35,10 +38,9 @@ impl Platform {
     /// no secret on either stream.
     #[track_caller]
     pub(crate) fn assert_refused(&self, directory: &str, codes: &[Code], also: &[&str]) {
-        let secrets = canary::secrets(&self.lab, &self.repo);
         for mode in Mode::ALL {
             let finished = self.lab.build(&self.repo, directory, mode);
-            refused(&finished, codes, also, &secrets);
+            refused(&self.lab, &self.repo, &finished, codes, also);
             assert!(finished.stdout.is_empty(), "{mode:?} printed something to apply: {finished}");
         }
     }
