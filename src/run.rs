@@ -169,11 +169,18 @@ fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'
     if !item.is_kind("Secret") || config.on_unencrypted == OnUnencrypted::Ignore {
         return;
     }
-    let Some(Covered { origin, rule }) = sources.rule_over(item, |rule| wants_encrypted(rule, item)) else {
+    let Some(Covered { origin, rule, sealed }) = sources.rule_over(item, |rule| wants_encrypted(rule, item))
+    else {
         return;
     };
     let here = Place { item: Some(item.name()), origin: Some(&origin), rule: None };
     match rule {
+        Ok(rule) if sealed => {
+            let what = "a Secret is in the clear already, and its origin file is encrypted";
+            let problem = Problem::new(Code::PlainValue, what)
+                .because("a transformer before this one decrypted it, or a patch replaced its values");
+            report.add(Severity::Info, problem, Place { rule: Some(&rule), ..here });
+        }
         Ok(rule) => {
             let severity = if config.on_unencrypted == OnUnencrypted::Refuse {
                 Severity::Error

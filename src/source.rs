@@ -34,6 +34,8 @@ pub struct Covered {
     pub origin: String,
     /// The rule, as people know it; or that the rules are broken, so that nobody can say.
     pub rule: Result<String, Problem>,
+    /// Whether the file is encrypted all the same, and whole: then nobody has committed its values in the clear.
+    pub sealed: bool,
 }
 
 /// A source's number in a run.
@@ -93,8 +95,8 @@ impl<'r> Sources<'r> {
 
     /// The rule that covers a plain item's file and wants it encrypted; `None` where there is none, or nobody can know.
     ///
-    /// A file that is encrypted has nothing in the clear: its item was decrypted by a transformer before this one, such
-    /// as that of a base.
+    /// Where the file is encrypted, a transformer before this one has decrypted the item, such as that of a base; or a patch
+    /// has replaced its values and taken the `sops` block away.
     pub fn rule_over(&mut self, item: &Item<'_>, wants: impl Fn(&Rule) -> bool) -> Option<Covered> {
         let origin = Origin::of(|name| item.annotation(name)).ok()?;
         if !matches!(origin, Origin::Built(_) | Origin::Working(_)) {
@@ -106,7 +108,8 @@ impl<'r> Sources<'r> {
             Err(problem) if problem.code == Code::NoRule => return None,
             Err(problem) => Err(problem),
         };
-        (!self.is_encrypted(&located)).then_some(Covered { origin: located.shown, rule })
+        let sealed = self.is_encrypted(&located);
+        Some(Covered { origin: located.shown, rule, sealed })
     }
 
     /// Whether a file is encrypted, and holds no value in the clear that its selector covers.

@@ -399,7 +399,7 @@ fn lines_that_end_with_a_carriage_return_alone() {
     let built = run(&mut kustomize(&platform.repo, &["plain"]), "").ok();
     for input in [built.replace('\n', "\r"), built.replacen("\nkind", "\rkind", 1)] {
         let finished = platform.lab.function(&platform.repo, "plain", &input);
-        refused(&finished, &[Code::BadInput], &["carriage return"], &[]);
+        refused(&platform.lab, &platform.repo, &finished, &[Code::BadInput], &["carriage return"]);
         assert!(finished.stdout.is_empty(), "{finished}");
     }
 }

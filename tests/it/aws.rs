@@ -392,9 +392,10 @@ fn a_threshold_of_one_share_does_not_exist() {
     sops.current_dir(repo.root()).args(["--config", "lower.yaml", "encrypt", "plain.yaml"]);
     let made = run::run(lab.for_encrypter(&mut sops), "");
     assert!(made.code != Some(0) && made.stderr.contains("threshold must be at least 2"), "{made}");
-    // Where somebody lowers it in the file, one share opens nothing.
+    // Where somebody lowers it in the file, two are needed all the same, and the one that is missing is the cause.
     repo.tamper("secret.yaml", |text| text.replace("shamir_threshold: 2", "shamir_threshold: 1"));
     lab.fault(Fault::on("kms", "Decrypt").target(&keys[0]).error("AccessDeniedException"));
     let refused = lab.build(&repo, ".", Mode::Plugin);
-    expect::refused(&lab, &repo, &refused, &[Code::BadMetadata], &["Secret database", "secret.yaml"]);
+    let also = ["Secret database", "secret.yaml", keys[0].as_str()];
+    expect::refused(&lab, &repo, &refused, &[Code::KmsDenied], &also);
 }

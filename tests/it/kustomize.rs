@@ -114,6 +114,26 @@ fn transformers_in_a_base_and_in_its_overlay() {
         .transformer("top/decrypt.yaml", "");
     // What the base has decrypted is no Secret that somebody forgot to encrypt.
     platform.lab.assert_decrypts(&platform.repo, "top");
+    let built = platform.lab.build(&platform.repo, "top", Mode::Function);
+    said(&built, "info", Code::PlainValue, &["Secret database", "in the clear already"]);
+}
+
+#[test]
+fn a_patch_that_replaces_every_value_and_takes_the_block_away_is_said() {
+    let mut platform = Platform::new();
+    platform.cluster(
+        WEST,
+        "patches:
+- target: {kind: Secret, name: database}
+  patch: |
+    - {op: remove, path: /sops}
+    - {op: remove, path: /data}
+    - {op: replace, path: /stringData, value: {password: from-the-patch}}
+",
+    );
+    let built = platform.lab.build(&platform.repo, &format!("clusters/{WEST}"), Mode::Function);
+    said(&built, "info", Code::PlainValue, &["Secret database", "a patch replaced its values"]);
+    assert!(built.stdout.contains("from-the-patch"), "{built}");
 }
 
 #[test]
@@ -208,7 +228,13 @@ fn a_base_behind_a_symbolic_link() {
     }
     // A filter knows only what is built, and kustomize's annotation is wrong: it joins the link's path as text.
     let built = platform.lab.build(&platform.repo, "top", Mode::Filter);
-    refused(&built, &[Code::OriginNotFound, Code::OriginOutsideRoot], &["Secret database"], &[]);
+    refused(
+        &platform.lab,
+        &platform.repo,
+        &built,
+        &[Code::OriginNotFound, Code::OriginOutsideRoot],
+        &["Secret database"],
+    );
 }
 
 #[test]
@@ -229,10 +255,11 @@ fn a_component_does_not_learn_the_name_of_what_is_built() {
     for mode in [Mode::Plugin, Mode::Function] {
         let built = platform.lab.build(&platform.repo, &format!("secrets/{WEST}/local"), mode);
         refused(
+            &platform.lab,
+            &platform.repo,
             &built,
             &[Code::OriginNotFound],
             &["Secret database", "whose name kustomize does not tell", "krm-sops decrypt -C DIR"],
-            &[],
         );
     }
     let built = platform.lab.build(&platform.repo, &format!("secrets/{WEST}/local"), Mode::Filter).ok();
