@@ -158,6 +158,14 @@ impl<'f> Locator<'f> {
         Ok(Located { file, shown })
     }
 
+    /// A file at a path on this disk, where one is there, inside the repository root, symbolic links resolved.
+    #[must_use]
+    pub fn file_at(&self, path: &Path) -> Option<Located> {
+        let file = self.files.canonical(path).ok()?;
+        let usable = self.is_inside(&file) && self.files.is_file(&file);
+        usable.then(|| Located { shown: self.shown(&file), file })
+    }
+
     /// The rules that cover a file: the config's own, the file that the config names, or the nearest `.sops.yaml` above.
     ///
     /// # Errors

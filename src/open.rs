@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::policy::{Authorised, Sealed};
-use crate::secret::{DataKey, Plaintext};
+use crate::secret::{DataKey, Held, Plaintext};
+use crate::sops::print::Reveal;
 use crate::sops::{EncryptedValue, SealedFile, Unsealed};
 
 /// How strictly values are vouched for.
@@ -37,19 +38,11 @@ pub struct OpenedValue<'o> {
     documents: Option<BTreeSet<usize>>,
 }
 
-enum Held<'o> {
-    Borrowed(&'o Plaintext),
-    Owned(Plaintext),
-}
-
 impl OpenedValue<'_> {
     /// The value.
     #[must_use]
     pub fn plaintext(&self) -> &Plaintext {
-        match &self.plaintext {
-            Held::Borrowed(plaintext) => plaintext,
-            Held::Owned(plaintext) => plaintext,
-        }
+        &self.plaintext
     }
 
     /// The zero-based documents of the origin file that hold it; `None` where no file vouches for it.
@@ -140,6 +133,16 @@ impl Opened {
         let sealed = EncryptedValue::parse(text).map_err(|problem| problem.at(path))?;
         let plaintext = sealed.decrypt(&self.key, &path.aad()).map_err(|problem| problem.at(path))?;
         Ok(OpenedValue { plaintext: Held::Owned(plaintext), documents: None })
+    }
+}
+
+impl Reveal for Opened {
+    fn value(&self, path: &FieldPath, text: &str) -> Result<Held<'_>, Problem> {
+        Self::value(self, path, text).map(|value| value.plaintext)
+    }
+
+    fn comment(&self, path: &FieldPath, text: &str) -> Option<Held<'_>> {
+        Self::comment(self, path, text).map(|value| value.plaintext)
     }
 }
 

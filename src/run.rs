@@ -14,8 +14,8 @@ use crate::open::{Opened, Strictness, open};
 use crate::origin::Origin;
 use crate::policy::Terms;
 use crate::recover::recover;
-use crate::source::{Covered, Source, SourceId, Sources, wants_encrypted};
-use crate::write::{strip_origin, write_item};
+use crate::source::{Covered, Encrypted, Part, Source, Sources, wants_encrypted};
+use crate::write::{OpenedPart, strip_origin, write_item};
 
 /// What is asked of a run.
 pub struct Request<'t> {
@@ -115,46 +115,40 @@ fn survey(
     config: &Config,
     sources: &mut Sources<'_>,
     report: &mut Report,
-) -> Vec<Option<SourceId>> {
+) -> Vec<Vec<Part>> {
     input.items.iter().map(|item| look_at(item, config, sources, report)).collect()
 }
 
-fn look_at(
-    item: &Item<'_>,
-    config: &Config,
-    sources: &mut Sources<'_>,
-    report: &mut Report,
-) -> Option<SourceId> {
+fn look_at(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) -> Vec<Part> {
     let here = Place { item: Some(item.name()), origin: None, rule: None };
-    // Without a `sops` block there is nothing to decrypt these with.
-    let orphans = if item.sops().is_some() { Vec::new() } else { item.sealed() };
-    if item.sops().is_none() && orphans.is_empty() {
+    let fields = item.data_fields();
+    let Some(encrypted) = Encrypted::of_item(item, &fields) else {
         refuse_plain_secret(item, config, sources, report);
-        return None;
-    }
-    if let Some((severity, why)) = left_alone(item, config) {
+        return Vec::new();
+    };
+    if let Some((severity, why)) = left_alone(item, &encrypted, config) {
         let problem = Problem::new(Code::LeftEncrypted, "an encrypted item is left as it is").because(why);
         report.add(severity, problem, here);
-        return None;
+        return Vec::new();
     }
-    if orphans.is_empty() {
-        return Some(sources.of_item(item));
+    if encrypted.orphans.is_empty() {
+        return sources.of_item(item, &encrypted);
     }
-    let fields: Vec<String> = orphans.iter().map(|sealed| sealed.path.to_string()).collect();
     let origin = Origin::of(|name| item.annotation(name)).ok();
     let origin = origin.as_ref().and_then(Origin::path);
     let problem =
-        Problem::new(Code::OrphanCiphertext, "encrypted values without a `sops` block cannot be decrypted");
-    report.add(Severity::Error, problem.at(fields.join(", ")), Place { origin, ..here });
-    None
+        Problem::new(Code::OrphanCiphertext, "encrypted values without a `sops` block cannot be decrypted")
+            .at(encrypted.orphans.join(", "));
+    report.add(Severity::Error, problem, Place { origin, ..here });
+    Vec::new()
 }
 
 /// Why an encrypted item is left alone: the config leaves its kind out, or it asks for it itself.
-fn left_alone(item: &Item<'_>, config: &Config) -> Option<(Severity, String)> {
+fn left_alone(item: &Item<'_>, encrypted: &Encrypted<'_>, config: &Config) -> Option<(Severity, String)> {
     if let Some(annotation) = opted_out(item) {
         return Some((Severity::Info, format!("its annotation {annotation} is disabled")));
     }
-    let left_out = item.sops().is_some() && !config.kinds.include(item.kind());
+    let left_out = encrypted.orphans.is_empty() && !config.kinds.include(item.kind());
     left_out.then(|| (Severity::Warning, format!("spec.kinds leaves {} out", item.kind())))
 }
 
@@ -223,36 +217,64 @@ async fn unlock(sources: Vec<Source>, keys: &Keys, config: &Config) -> Vec<Unloc
 fn write(
     input: &Input<'_>,
     config: &Config,
-    plan: &[Option<SourceId>],
+    plan: &[Vec<Part>],
     sources: &[Unlocked],
     report: &mut Report,
 ) -> Edits {
     let mut edits = Edits::new();
-    for (item, source) in input.items.iter().zip(plan) {
+    for (item, parts) in input.items.iter().zip(plan) {
         let here = Place { item: Some(item.name()), origin: None, rule: None };
-        if let Some(source) = source.and_then(|id| sources.get(id.position())) {
-            let place = Place { origin: source.origin.as_deref(), rule: source.rule.as_deref(), ..here };
+        if let Some(opened) = opened_parts(parts, sources, here, report) {
+            for (severity, problem, source) in write_item(item, &opened, &mut edits) {
+                let source = source.and_then(|id| sources.get(id.position()));
+                report.add(severity, problem, place_of(source, here));
+            }
+        }
+        if let Err(problem) = strip_origin(item, !parts.is_empty(), config.strip_origin, &mut edits) {
+            report.add(Severity::Error, problem, here);
+        }
+    }
+    edits
+}
+
+/// The parts of an item with what they were opened to; `None` where any could not be, which is reported.
+fn opened_parts<'s>(
+    parts: &'s [Part],
+    sources: &'s [Unlocked],
+    here: Place<'_>,
+    report: &mut Report,
+) -> Option<Vec<OpenedPart<'s>>> {
+    let mut refused = parts.is_empty();
+    let mut opened_parts = Vec::with_capacity(parts.len());
+    for part in parts {
+        let mut opened = Vec::with_capacity(part.sources().len());
+        for id in part.sources() {
+            let Some(source) = sources.get(id.position()) else { continue };
+            let place = place_of(Some(source), here);
             for problem in &source.let_pass {
                 report.add(Severity::Warning, problem.clone(), place);
             }
             match &source.opened {
-                Ok(opened) => {
-                    for (severity, problem) in write_item(item, opened, &mut edits) {
-                        report.add(severity, problem, place);
-                    }
-                }
+                Ok(it) => opened.push((*id, it)),
                 Err(problems) => {
+                    refused = true;
                     for problem in problems {
                         report.add(Severity::Error, problem.clone(), place);
                     }
                 }
             }
         }
-        if let Err(problem) = strip_origin(item, source.is_some(), config.strip_origin, &mut edits) {
-            report.add(Severity::Error, problem, here);
-        }
+        opened_parts.push(OpenedPart { part, opened });
     }
-    edits
+    (!refused).then_some(opened_parts)
+}
+
+fn place_of<'p>(source: Option<&'p Unlocked>, here: Place<'p>) -> Place<'p> {
+    source.map_or(here, |source| Place {
+        origin: source.origin.as_deref(),
+        rule: source.rule.as_deref(),
+        ..here
+    })
 }
 
 /// Makes the output: all edits, or none of them. A resource list gets its results either way.

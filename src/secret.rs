@@ -1,6 +1,7 @@
 //! Types whose content is secret: wiped when dropped, not `Clone`, and with a `Debug` that shows nothing.
 
 use std::fmt;
+use std::ops::Deref;
 
 use zeroize::Zeroizing;
 
@@ -111,6 +112,26 @@ impl Plaintext {
 impl fmt::Debug for Plaintext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Plaintext({:?}, ..)", self.kind)
+    }
+}
+
+/// A decrypted value that somebody else keeps, or that nobody does.
+#[derive(Debug)]
+pub enum Held<'p> {
+    /// Kept elsewhere.
+    Borrowed(&'p Plaintext),
+    /// Kept here alone.
+    Owned(Plaintext),
+}
+
+impl Deref for Held<'_> {
+    type Target = Plaintext;
+
+    fn deref(&self) -> &Plaintext {
+        match self {
+            Self::Borrowed(plaintext) => plaintext,
+            Self::Owned(plaintext) => plaintext,
+        }
     }
 }
 

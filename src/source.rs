@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::config::{Config, Fallback, Integrity};
 use crate::diagnostics::{Code, Problem};
@@ -15,6 +16,12 @@ use crate::origin::Origin;
 use crate::policy::{Authorised, Authority, Sealed, Terms, authorise};
 use crate::rule::Rule;
 use crate::sops::{Format, Metadata, SealedFile};
+
+mod contributors;
+mod parts;
+
+use contributors::Contributors;
+pub use parts::{Encrypted, Part};
 
 /// What some items are sealed by.
 pub struct Source {
@@ -48,8 +55,10 @@ pub struct Sources<'r> {
     config: &'r Config,
     locator: Locator<'r>,
     terms: Terms,
-    by_file: HashMap<PathBuf, SourceId>,
+    by_file: HashMap<(PathBuf, Format), SourceId>,
     encrypted: HashMap<PathBuf, bool>,
+    contributors: Contributors,
+    parsed: HashMap<(PathBuf, Format), Option<Rc<SealedFile>>>,
     all: Vec<Source>,
 }
 
@@ -64,6 +73,8 @@ impl<'r> Sources<'r> {
             terms,
             by_file: HashMap::new(),
             encrypted: HashMap::new(),
+            contributors: Contributors::default(),
+            parsed: HashMap::new(),
             all: Vec::new(),
         }
     }
@@ -74,20 +85,18 @@ impl<'r> Sources<'r> {
         self.all
     }
 
-    /// What an encrypted item is sealed by.
-    pub fn of_item(&mut self, item: &Item<'_>) -> SourceId {
-        let origin = match Origin::of(|name| item.annotation(name)) {
-            Ok(origin) => origin,
-            Err(problem) => return self.add(refused(None, None, problem)),
-        };
-        match &origin {
-            Origin::Built(_) | Origin::Working(_) => self.of_file(&origin, item),
+    /// What the `sops` block of an item is sealed by, by its origin.
+    fn of_origin(&mut self, origin: &Origin, item: &Item<'_>) -> SourceId {
+        match origin {
+            Origin::Built(_) | Origin::Working(_) => self.of_file(origin, item),
             Origin::Remote { .. } => {
-                let source = self.remote(&origin, item);
+                let source = self.remote(origin, |sources, let_pass| sources.item_alone(item, let_pass));
                 self.add(source)
             }
             Origin::Generated { .. } | Origin::Missing => {
-                let source = self.without_file(&origin, item);
+                let problem = missing(origin);
+                let source =
+                    self.without_file(problem, |sources, let_pass| sources.item_alone(item, let_pass));
                 self.add(source)
             }
         }
@@ -136,68 +145,74 @@ impl<'r> Sources<'r> {
             Err(problem)
                 if problem.code == Code::OriginNotFound && self.config.integrity == Integrity::Skip =>
             {
-                let source = self.ruled_by_config(origin, item);
+                let source =
+                    self.ruled_by_config(origin, |sources, let_pass| sources.item_alone(item, let_pass));
                 return self.add(source);
             }
             Err(problem) => return self.add(refused(origin.path().map(str::to_owned), None, problem)),
         };
         // Without the file, each item has only its own block.
-        let shared = self.config.integrity != Integrity::Skip;
-        if let Some(known) = self.by_file.get(&located.file).filter(|_| shared) {
+        if self.config.integrity == Integrity::Skip {
+            let ruled = self.locator.rules_for(&located);
+            let source = self
+                .judge(Some(located.shown), &ruled, |sources, let_pass| sources.item_alone(item, let_pass));
+            return self.add(source);
+        }
+        let format = Format::of_path(&located.shown);
+        self.of_located(&located, format)
+    }
+
+    /// What a file is, each file once.
+    fn of_located(&mut self, located: &Located, format: Format) -> SourceId {
+        let key = (located.file.clone(), format);
+        if let Some(known) = self.by_file.get(&key) {
             return *known;
         }
-        let source = self.located(&located, item);
+        let ruled = self.locator.rules_for(located);
+        let source = self.judge(Some(located.shown.clone()), &ruled, |sources, let_pass| {
+            sources.read(located, format, let_pass)
+        });
         let id = self.add(source);
-        self.by_file.insert(located.file, id);
+        self.by_file.insert(key, id);
         id
     }
 
-    fn located(&mut self, located: &Located, item: &Item<'_>) -> Source {
-        let ruled = self.locator.rules_for(located);
-        self.judge(Some(located.shown.clone()), &ruled, |sources, let_pass| match sources.config.integrity {
-            Integrity::Skip => sources.item_alone(item, let_pass),
-            Integrity::Verify | Integrity::Warn => sources.read(located, let_pass),
-        })
-    }
-
-    /// An item whose file is on no disk: the config's own rules are what there is.
-    fn ruled_by_config(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
+    /// What no file is on this disk for: the config's own rules are what there is.
+    fn ruled_by_config(
+        &mut self,
+        origin: &Origin,
+        sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Found,
+    ) -> Source {
         let ruled = self.locator.rules_without_file(origin);
-        self.judge(origin.path().map(str::to_owned), &ruled, |sources, let_pass| {
-            sources.item_alone(item, let_pass)
-        })
+        self.judge(origin.path().map(str::to_owned), &ruled, sealed)
     }
 
-    fn remote(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
-        let Origin::Remote { repo, path, .. } = origin else { return self.without_file(origin, item) };
+    fn remote(&mut self, origin: &Origin, sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Found) -> Source {
+        let (repo, path) = match origin {
+            Origin::Remote { repo, path, .. } => (repo.as_str(), path.as_str()),
+            other => ("", other.path().unwrap_or_default()),
+        };
         if !self.config.allow_remote.iter().any(|regex| regex.is_match(repo)) {
             let problem = Problem::new(Code::RemoteOrigin, "the item comes from a remote base")
                 .because(format!("its repository {repo} is not among spec.allowRemote"));
             return refused(Some(format!("{repo} {path}")), None, problem);
         }
-        self.ruled_by_config(origin, item)
+        self.ruled_by_config(origin, sealed)
     }
 
-    /// An item that no file is named for.
-    fn without_file(&mut self, origin: &Origin, item: &Item<'_>) -> Source {
-        if self.config.on_missing_origin == Fallback::Metadata {
-            let mut let_pass = Vec::new();
-            let sealed = self.item_alone(item, &mut let_pass);
-            let authorised =
-                sealed.and_then(|sealed| authorise(sealed, Authority::Metadata, &self.terms).map_err(one));
-            return Source { origin: None, rule: None, authorised, let_pass };
+    /// What no file is found for: refused with this problem, or trusted by its own metadata.
+    fn without_file(
+        &mut self,
+        problem: Problem,
+        sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Found,
+    ) -> Source {
+        if self.config.on_missing_origin == Fallback::Refuse {
+            return refused(None, None, problem);
         }
-        let problem = Problem::new(Code::MissingOrigin, "nothing tells which file the item comes from");
-        refused(
-            None,
-            None,
-            match origin {
-                Origin::Generated { configured_in, configured_by } => problem
-                    .because(format!("a {configured_by} made it, configured in {configured_in}"))
-                    .help("list the encrypted file under `resources`, or choose onMissingOrigin: metadata"),
-                _ => problem.because("it has no annotation config.kubernetes.io/origin"),
-            },
-        )
+        let mut let_pass = Vec::new();
+        let authorised = sealed(self, &mut let_pass)
+            .and_then(|sealed| authorise(sealed, Authority::Metadata, &self.terms).map_err(one));
+        Source { origin: None, rule: None, authorised, let_pass }
     }
 
     /// Finds the rule, then what is sealed, then decides.
@@ -205,7 +220,7 @@ impl<'r> Sources<'r> {
         &mut self,
         origin: Option<String>,
         ruled: &Result<Ruled, Problem>,
-        sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>>,
+        sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Found,
     ) -> Source {
         let no_rule = |problem: Problem| match (problem.code, self.config.on_no_rule) {
             (Code::NoRule, Fallback::Metadata) => Ok(None),
@@ -233,14 +248,14 @@ impl<'r> Sources<'r> {
     }
 
     /// The origin file, whole.
-    fn read(&self, located: &Located, let_pass: &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>> {
+    fn read(&self, located: &Located, format: Format, let_pass: &mut Vec<Problem>) -> Found {
         let unreadable = |why: &str| {
             one(Problem::new(Code::OriginNotFound, "the origin file cannot be read").because(why.to_owned()))
         };
         let bytes = self.files.read(&located.file).map_err(|error| unreadable(&error.to_string()))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| one(Problem::new(Code::BadMetadata, "the origin file is not UTF-8")))?;
-        let file = SealedFile::parse(&text, Format::of_path(&located.shown)).map_err(|problem| {
+        let file = SealedFile::parse(&text, format).map_err(|problem| {
             one(match problem.code {
                 // The item is encrypted and its file is not: an encrypted patch was laid over a plain file.
                 Code::NotEncrypted => {
@@ -250,8 +265,13 @@ impl<'r> Sources<'r> {
                 _ => problem,
             })
         })?;
+        self.whole(file, let_pass)
+    }
+
+    /// A file that can be verified, once its structure is right.
+    fn whole(&self, file: SealedFile, let_pass: &mut Vec<Problem>) -> Found {
         match file.check_structure() {
-            Err(mut problems) if self.config.integrity == Integrity::Warn => let_pass.append(&mut problems),
+            Err(mut problems) if self.config.integrity != Integrity::Verify => let_pass.append(&mut problems),
             Err(problems) => return Err(problems),
             Ok(()) => {}
         }
@@ -259,11 +279,15 @@ impl<'r> Sources<'r> {
     }
 
     /// The item's own block, for which nothing vouches.
-    fn item_alone(&self, item: &Item<'_>, let_pass: &mut Vec<Problem>) -> Result<Sealed, Vec<Problem>> {
+    fn item_alone(&self, item: &Item<'_>, let_pass: &mut Vec<Problem>) -> Found {
         let Some(block) = item.sops() else {
             return Err(one(Problem::new(Code::BadMetadata, "the item has no `sops` block")));
         };
-        let metadata = Metadata::of_item(block).map_err(one)?;
+        self.metadata_alone(Metadata::of_item(block), let_pass)
+    }
+
+    fn metadata_alone(&self, metadata: Result<Metadata, Problem>, let_pass: &mut Vec<Problem>) -> Found {
+        let metadata = metadata.map_err(one)?;
         let why = match self.config.integrity {
             Integrity::Skip => "spec.integrity is skip",
             Integrity::Verify | Integrity::Warn => "there is no origin file on this disk",
@@ -293,6 +317,19 @@ pub fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
         wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);
     });
     wants
+}
+
+/// What is sealed, or what is wrong with it.
+type Found = Result<Sealed, Vec<Problem>>;
+
+fn missing(origin: &Origin) -> Problem {
+    let problem = Problem::new(Code::MissingOrigin, "nothing tells which file the item comes from");
+    match origin {
+        Origin::Generated { configured_in, configured_by } => problem
+            .because(format!("a {configured_by} made it, configured in {configured_in}"))
+            .help("list the encrypted file under `resources`, or choose onMissingOrigin: metadata"),
+        _ => problem.because("it has no annotation config.kubernetes.io/origin"),
+    }
 }
 
 fn refused(origin: Option<String>, rule: Option<String>, problem: Problem) -> Source {

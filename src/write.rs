@@ -1,61 +1,172 @@
 //! (Item, [`Opened`]) → edits: each ciphertext of the item becomes what was opened for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use zeroize::Zeroizing;
 
 use crate::config::StripOrigin;
 use crate::diagnostics::{Code, Problem, Severity};
 use crate::field_path::FieldPath;
-use crate::krm::{Edits, Item, SealedScalar};
+use crate::krm::{DataEdits, DataField, Edits, Item, SealedScalar};
 use crate::open::{Opened, OpenedValue};
+use crate::origin::Origin;
 use crate::secret::{Plaintext, ValueType};
-use crate::sops::{Rendered, yaml_of};
+use crate::sops::{EncryptedValue, Format, Rendered, is_dotenv_metadata, yaml_of};
+use crate::source::{Part, SourceId};
+use crate::unpack::plain_file;
 use crate::yaml::emit;
 
 /// The annotations that kustomize's `buildMetadata` adds.
 const BUILD_METADATA: [&str; 2] =
     ["config.kubernetes.io/origin", "alpha.config.kubernetes.io/transformations"];
 
-/// What there is to say about an item.
-type Said = Vec<(Severity, Problem)>;
+/// What there is to say about an item, and about which of its sources.
+type Said = Vec<(Severity, Problem, Option<SourceId>)>;
 
-/// Writes the opened values into an item's place, and takes its `sops` block out.
-pub fn write_item(item: &Item<'_>, opened: &Opened, edits: &mut Edits) -> Said {
+/// An encrypted part of an item, and what its sources were opened to.
+pub struct OpenedPart<'s> {
+    /// The part.
+    pub part: &'s Part,
+    /// Its sources.
+    pub opened: Vec<(SourceId, &'s Opened)>,
+}
+
+/// Writes the opened values into an item's place, and takes the metadata out.
+pub fn write_item(item: &Item<'_>, parts: &[OpenedPart<'_>], edits: &mut Edits) -> Said {
     let mut said = Said::new();
-    let mut documents: Option<BTreeSet<usize>> = None;
+    let fields = item.data_fields();
+    let mut data = DataEdits { replaced: Vec::new(), removed: Vec::new(), wrap: is_generated(item) };
+    for OpenedPart { part, opened } in parts {
+        match part {
+            Part::Values(_) => write_values(item, opened, edits, &mut said),
+            Part::File { section, key, format, .. } => {
+                let field = fields.iter().find(|field| field.section == *section && field.key == key);
+                write_file(field, *format, opened, &mut data, &mut said);
+            }
+            Part::Lines(_) => write_lines(&fields, opened, &mut data, &mut said),
+        }
+    }
+    if let Err(problem) = data.make(item, edits) {
+        said.push((Severity::Error, problem, None));
+    }
+    said
+}
+
+/// Whether kustomize made the item, so that a hash of it goes into its name.
+fn is_generated(item: &Item<'_>) -> bool {
+    matches!(Origin::of(|name| item.annotation(name)), Ok(Origin::Generated { .. }))
+}
+
+/// A file becomes its plaintext.
+fn write_file<'n>(
+    field: Option<&'n DataField<'n>>,
+    format: Format,
+    opened: &[(SourceId, &Opened)],
+    data: &mut DataEdits<'n>,
+    said: &mut Said,
+) {
+    let (Some(field), Some((source, opened))) = (field, opened.first()) else { return };
+    let text = std::str::from_utf8(&field.content).unwrap_or_default();
+    match plain_file(text, format, field.key, opened) {
+        Ok(plain) => data.replaced.push((field, plain)),
+        Err(problem) => said.push((Severity::Error, problem.at(field.path()), Some(*source))),
+    }
+}
+
+/// Lines of a dotenv file become theirs, as kustomize would have read them from the decrypted file.
+fn write_lines<'n>(
+    fields: &'n [DataField<'n>],
+    opened: &[(SourceId, &Opened)],
+    data: &mut DataEdits<'n>,
+    said: &mut Said,
+) {
+    for field in fields {
+        if is_dotenv_metadata(field.key) {
+            data.removed.push(field.key);
+            continue;
+        }
+        let text = std::str::from_utf8(&field.content).unwrap_or_default();
+        if !EncryptedValue::is_claimed_by(text) {
+            continue;
+        }
+        let path = FieldPath::from([field.key]);
+        match value_in_any(opened, &path, text) {
+            Ok((_, value)) => data.replaced.push((field, line_of(value.plaintext()))),
+            Err((source, problem)) => said.push((Severity::Error, problem.at(field.path()), source)),
+        }
+    }
+}
+
+/// A value as it stands in a line: newlines escaped, and without the carriage return that kustomize takes for a part of the
+/// line's end.
+fn line_of(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {
+    let escaped = emit::exact(|sink| {
+        let text = plaintext.expose_str().unwrap_or_default();
+        for (index, line) in text.split('\n').enumerate() {
+            if index > 0 {
+                sink("\\n");
+            }
+            sink(line);
+        }
+    });
+    let line = escaped.strip_suffix('\r').unwrap_or(&escaped);
+    Zeroizing::new(line.as_bytes().to_vec())
+}
+
+/// The value of a ciphertext in the first source that holds it; or what the first of them says, which is the item's origin.
+fn value_in_any<'o>(
+    opened: &[(SourceId, &'o Opened)],
+    path: &FieldPath,
+    text: &str,
+) -> Result<(SourceId, OpenedValue<'o>), (Option<SourceId>, Problem)> {
+    let mut first = None;
+    for (source, opened) in opened {
+        match opened.value(path, text) {
+            Ok(value) => return Ok((*source, value)),
+            Err(problem) => first = first.or(Some((Some(*source), problem))),
+        }
+    }
+    let nobody = || Problem::new(Code::NotInOrigin, "no encrypted file holds the value").at(path);
+    Err(first.unwrap_or_else(|| (None, nobody())))
+}
+
+fn write_values(item: &Item<'_>, opened: &[(SourceId, &Opened)], edits: &mut Edits, said: &mut Said) {
+    let mut documents: HashMap<SourceId, BTreeSet<usize>> = HashMap::new();
     let mut strings = Vec::new();
     let mut foreign = Vec::new();
     for sealed in item.sealed() {
-        match opened.value(&sealed.path, sealed.text) {
-            Ok(value) => {
+        match value_in_any(opened, &sealed.path, sealed.text) {
+            Ok((source, value)) => {
                 if is_string_field(item, &sealed.path) && !is_text(value.plaintext()) {
                     strings.push(sealed.path.to_string());
                 }
-                narrow(&mut documents, &value);
+                narrow(&mut documents, source, &value);
                 edits.replace_scalar(&sealed, text_of(item, &sealed, &value));
             }
-            Err(problem) => foreign.push(problem),
+            Err((_, problem)) => foreign.push(problem),
         }
     }
-    if documents.is_some_and(|documents| documents.is_empty()) {
+    if documents.values().any(BTreeSet::is_empty) {
         foreign.push(
             Problem::new(Code::NotInOrigin, "the item mixes values of several documents of its origin file")
                 .because("no document of the file holds all of its encrypted values"),
         );
     }
-    said.extend(refusals(item, opened, foreign).into_iter().map(|problem| (Severity::Error, problem)));
+    for problem in refusals(item, opened, foreign) {
+        // It is about how they go together, so all of them are named.
+        said.extend(opened.iter().map(|(source, _)| (Severity::Error, problem.clone(), Some(*source))));
+    }
+    let first = opened.first().map(|(source, _)| *source);
     if !strings.is_empty() {
         let problem =
             Problem::new(Code::NotAString, "a value that is not a string in its source was written as one");
-        said.push((Severity::Warning, problem.at(strings.join(", "))));
+        said.push((Severity::Warning, problem.at(strings.join(", ")), first));
     }
     write_comments(item, opened, edits);
     if let Err(problem) = edits.remove_entry(item, "sops") {
-        said.push((Severity::Error, problem));
+        said.push((Severity::Error, problem, first));
     }
-    said.extend(plain_values(item, opened).map(|problem| (Severity::Info, problem)));
-    said
+    said.extend(plain_values(item, opened).map(|problem| (Severity::Info, problem, first)));
 }
 
 /// Takes the origin annotations off an item, where the config says so.
@@ -75,13 +186,11 @@ pub fn strip_origin(
     }
 }
 
-/// Keeps the documents that hold this value as well as all before it.
-fn narrow(documents: &mut Option<BTreeSet<usize>>, value: &OpenedValue<'_>) {
+/// Keeps the documents of a source that hold this value as well as all before it.
+fn narrow(documents: &mut HashMap<SourceId, BTreeSet<usize>>, source: SourceId, value: &OpenedValue<'_>) {
     if let Some(holders) = value.documents() {
-        *documents = Some(match documents.take() {
-            Some(known) => known.intersection(holders).copied().collect(),
-            None => holders.clone(),
-        });
+        let known = documents.entry(source).or_insert_with(|| holders.clone());
+        known.retain(|document| holders.contains(document));
     }
 }
 
@@ -121,10 +230,11 @@ fn is_text(plaintext: &Plaintext) -> bool {
 
 /// Values that the origin file does not vouch for. Where the item's `sops` block is not the file's either, another
 /// encrypted file was merged in.
-fn refusals(item: &Item<'_>, opened: &Opened, foreign: Vec<Problem>) -> Vec<Problem> {
+fn refusals(item: &Item<'_>, opened: &[(SourceId, &Opened)], foreign: Vec<Problem>) -> Vec<Problem> {
     let Some(first) = foreign.first() else { return Vec::new() };
     let mac = item.sops().and_then(|block| block.find("mac")).and_then(|mac| mac.text());
-    if mac.is_none_or(|mac| opened.states_mac(mac)) || first.code != Code::NotInOrigin {
+    let is_stated = |mac| opened.iter().any(|(_, opened)| opened.states_mac(mac));
+    if mac.is_none_or(is_stated) || first.code != Code::NotInOrigin {
         return foreign;
     }
     let fields: Vec<&str> = foreign.iter().filter_map(|problem| problem.field.as_deref()).collect();
@@ -142,9 +252,9 @@ fn refusals(item: &Item<'_>, opened: &Opened, foreign: Vec<Problem>) -> Vec<Prob
 }
 
 /// Comments are outside the MAC. One that does not open stays as it is, as with sops.
-fn write_comments(item: &Item<'_>, opened: &Opened, edits: &mut Edits) {
+fn write_comments(item: &Item<'_>, opened: &[(SourceId, &Opened)], edits: &mut Edits) {
     for sealed in item.sealed_comments() {
-        let value = opened.comment(&sealed.path, sealed.text);
+        let value = opened.iter().find_map(|(_, opened)| opened.comment(&sealed.path, sealed.text));
         if let Some(text) = value.as_ref().and_then(|value| value.plaintext().expose_str()) {
             edits.replace_comment(&sealed, text);
         }
@@ -152,7 +262,7 @@ fn write_comments(item: &Item<'_>, opened: &Opened, edits: &mut Edits) {
 }
 
 /// Plain values where the selector encrypts. The file has none, so a patch brought them in.
-fn plain_values(item: &Item<'_>, opened: &Opened) -> Option<Problem> {
+fn plain_values(item: &Item<'_>, opened: &[(SourceId, &Opened)]) -> Option<Problem> {
     let mut fields = Vec::new();
     item.each_scalar(|trail, node| {
         let added_by_kustomize =
@@ -162,7 +272,7 @@ fn plain_values(item: &Item<'_>, opened: &Opened) -> Option<Problem> {
             !text.is_empty() && text != "null" && text != "~" && !text.starts_with("ENC[AES256_GCM,");
         if is_value && !added_by_kustomize {
             let path = trail.to_path();
-            if opened.covers(&path) == Some(true) {
+            if opened.iter().any(|(_, opened)| opened.covers(&path) == Some(true)) {
                 fields.push(path.to_string());
             }
         }

@@ -66,6 +66,19 @@ impl<'i> Input<'i> {
         }
     }
 
+    /// Reads the documents of any YAML file, resources or not.
+    ///
+    /// # Errors
+    /// `bad-input`: no YAML, or a document that is no mapping.
+    pub fn documents(text: &'i str) -> Result<Self, Problem> {
+        refuse_old_line_breaks(text)?;
+        let mut documents =
+            yaml::parse(text).map_err(|_| bad_input("a file is not YAML that can be read"))?;
+        documents.retain(|document| !is_null(&document.root));
+        let source = Arc::new(Source::new(text, documents.iter().map(|document| &document.root)));
+        Self::stream(documents, source)
+    }
+
     /// The function's config, where the resources came as a list that holds one.
     #[must_use]
     pub fn function_config(&self) -> Option<&Node<'i>> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::item::{Holder, SOPS, Seen, Trail};
-use super::{Item, Source, next_line, removal};
+use super::{Item, Source, line_start, next_line, removal};
 use crate::field_path::FieldPath;
 use crate::yaml::Node;
 use crate::yaml::emit::{Behind, Place};
@@ -20,6 +20,8 @@ pub struct SealedScalar<'n> {
     pub text: &'n str,
     /// How a value can be written in its place.
     pub place: Place,
+    /// Likewise, once the encrypted comment behind it on its line is gone. `None`: there is none.
+    pub place_without_comment: Option<Place>,
     /// Its bytes, without tag and anchor.
     pub(super) range: Range<usize>,
     /// The bytes of its tag, which does not fit the value, and of its anchor, where no alias refers to it.
@@ -38,6 +40,10 @@ pub struct SealedComment<'n> {
     pub(super) range: Range<usize>,
     /// The column of its `#`.
     pub(super) column: usize,
+    /// What its line begins with.
+    pub(super) indent: &'n str,
+    /// Where its line starts, and the value ends that it stands behind; `None` for a comment on a line of its own.
+    pub(super) behind: Option<Range<usize>>,
     /// The document's line break.
     pub(super) newline: &'static str,
 }
@@ -56,6 +62,7 @@ impl<'n> SealedScalar<'n> {
                     path: trail.to_path(),
                     text,
                     place: place(item, node, trail, holder, sops.as_ref()),
+                    place_without_comment: place_without_comment(item, node, trail, holder, sops.as_ref()),
                     range: node.range.clone(),
                     properties: properties(&item.source, node),
                 });
@@ -77,6 +84,8 @@ impl<'n> SealedComment<'n> {
                     text,
                     range: comment.range.clone(),
                     column: super::column(item.source.text, comment.range.start),
+                    indent: indent_of(item.source.text, comment.range.start),
+                    behind: behind_value(item.source.text, comment.range.start),
                     newline: item.source.newline,
                 });
             }
@@ -85,7 +94,13 @@ impl<'n> SealedComment<'n> {
     }
 }
 
-fn place(item: &Item, node: &Node, trail: &Trail, holder: Holder, sops: Option<&Range<usize>>) -> Place {
+pub(super) fn place(
+    item: &Item,
+    node: &Node,
+    trail: &Trail,
+    holder: Holder,
+    sops: Option<&Range<usize>>,
+) -> Place {
     let Holder { flow, indent } = holder;
     // Other annotations may be removed from around it, so that what is behind it now may not be there later.
     let amid_annotations = trail.keys().next() == Some("metadata");
@@ -95,6 +110,36 @@ fn place(item: &Item, node: &Node, trail: &Trail, holder: Holder, sops: Option<&
         behind(item.source.text, node.range.end, indent, sops)
     };
     Place { flow, parent_indent: indent, json: item.json, newline: item.source.newline, key: false, behind }
+}
+
+fn place_without_comment(
+    item: &Item,
+    node: &Node,
+    trail: &Trail,
+    holder: Holder,
+    sops: Option<&Range<usize>>,
+) -> Option<Place> {
+    let rest = item.source.text.get(node.range.end..)?;
+    let line = rest.lines().next()?;
+    let comment = line.trim_start().strip_prefix('#')?;
+    comment.trim_start().starts_with(PREFIX).then(|| {
+        let place = place(item, node, trail, holder, sops);
+        let behind = behind(item.source.text, node.range.end + line.len(), holder.indent, sops);
+        Place { behind: if holder.flow { place.behind } else { behind }, ..place }
+    })
+}
+
+/// The spaces that the line of a place begins with.
+fn indent_of(text: &str, place: usize) -> &str {
+    let line = text.get(line_start(text, place)..).unwrap_or_default();
+    line.get(..line.len() - line.trim_start_matches(' ').len()).unwrap_or_default()
+}
+
+/// Where the line of a comment starts and the value ends that it stands behind.
+fn behind_value(text: &str, comment: usize) -> Option<Range<usize>> {
+    let start = line_start(text, comment);
+    let before = text.get(start..comment)?.trim_end();
+    (!before.is_empty()).then(|| start..start + before.len())
 }
 
 /// What stands behind a scalar that ends there, when the bytes of `removed` are gone.
@@ -126,7 +171,7 @@ fn behind(text: &str, end: usize, indent: usize, removed: Option<&Range<usize>>)
 }
 
 /// The bytes of the tag and anchor that go with a scalar when it is replaced, each with the spaces behind it.
-fn properties(source: &Source, node: &Node) -> Vec<Range<usize>> {
+pub(super) fn properties(source: &Source, node: &Node) -> Vec<Range<usize>> {
     let keep_anchor = node.anchor.is_some_and(|anchor| source.references.contains_key(&anchor));
     let mut properties = Vec::new();
     let mut rest = source.slice(node.whole.start..node.range.start);

@@ -67,6 +67,20 @@ impl Edits {
         self.replace(sealed.range.clone(), comment);
     }
 
+    /// Puts a comment above the line that its ciphertext ends, where that stands behind a value: `sops -d` prints it there.
+    pub fn raise_comment(&mut self, sealed: &SealedComment, text: &str) {
+        let Some(line) = &sealed.behind else { return self.replace_comment(sealed, text) };
+        self.remove(line.end..sealed.range.end);
+        let raised = exact(|sink| {
+            // As the line itself.
+            sink(sealed.indent);
+            sink("#");
+            sink(text);
+            sink(sealed.newline);
+        });
+        self.replace(line.start..line.start, raised);
+    }
+
     /// Removes an entry at the top of an item, such as `sops`, with the comments inside it.
     ///
     /// # Errors
@@ -91,7 +105,7 @@ impl Edits {
         }
     }
 
-    fn remove_entries(
+    pub(super) fn remove_entries(
         &mut self,
         item: &Item,
         mapping: &Node,

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use super::json;
+use super::detect::{Ciphertext, detect};
 use super::mac::Mac;
 use super::metadata::Metadata;
 use super::scalar::Scalar;
 use super::tree::{Entries, MERGE, Tree};
 use super::value::{Cipher, EncryptedValue};
+use super::{dotenv, flat, ini, json};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::secret::{DataKey, Plaintext, ValueType};
@@ -25,12 +26,16 @@ const MERGE_KEY: &str = "!!merge <<";
 const MOST_NAMED: usize = 20;
 
 /// How a file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// YAML, of any number of documents.
     Yaml,
-    /// JSON: one object.
+    /// JSON: one object. What SOPS calls binary is wrapped in one.
     Json,
+    /// dotenv: `KEY=value` lines.
+    Dotenv,
+    /// INI: sections of keys.
+    Ini,
 }
 
 impl Format {
@@ -41,6 +46,18 @@ impl Format {
         match Path::new(path).extension() {
             Some(extension) if extension == "json" => Self::Json,
             _ => Self::Yaml,
+        }
+    }
+
+    /// The format of an encrypted file of this content. `None`: it is none.
+    #[must_use]
+    pub fn of_content(content: &[u8]) -> Option<Self> {
+        match detect(content)? {
+            Ciphertext::Yaml => Some(Self::Yaml),
+            Ciphertext::Json => Some(Self::Json),
+            Ciphertext::Dotenv => Some(Self::Dotenv),
+            Ciphertext::Ini => Some(Self::Ini),
+            Ciphertext::Values => None,
         }
     }
 }
@@ -107,11 +124,8 @@ impl SealedFile {
     /// `not-encrypted`: there is no `sops` block in the first document. `bad-metadata`: the block is wrong, or the file
     /// is none that SOPS reads.
     pub fn parse(text: &str, format: Format) -> Result<Self, Problem> {
-        let mut documents = match format {
-            Format::Yaml => yaml_documents(text)?,
-            Format::Json => vec![root_entries(json::parse(text)?)?],
-        };
-        let metadata = Metadata::of_tree(&take_block(&mut documents)?)?;
+        let (documents, block) = read(text, format)?;
+        let metadata = Metadata::of_tree(&block)?;
         let mut leaves = Vec::new();
         let has_merge_keys = format == Format::Yaml && text.contains(MERGE_KEY);
         for (document, entries) in documents.into_iter().enumerate() {
@@ -330,6 +344,31 @@ fn places(leaves: &[&Leaf]) -> Option<String> {
     Some(places.join(", "))
 }
 
+/// The documents of a file without their `sops` blocks, and that of the first one.
+pub(super) fn read(text: &str, format: Format) -> Result<(Vec<Entries>, Tree), Problem> {
+    let mut documents = match format {
+        Format::Yaml => yaml_documents(text)?,
+        Format::Json => vec![root_entries(json::parse(text)?)?],
+        Format::Dotenv => {
+            let (values, metadata) = dotenv::parse(text)?;
+            if metadata.is_empty() {
+                return Err(without_block());
+            }
+            return Ok((vec![values], flat::unflatten(metadata)?));
+        }
+        Format::Ini => vec![ini::tree_of(&ini::parse(text)?)],
+    };
+    let block = match (take_block(&mut documents)?, format) {
+        (Tree::Map(entries), Format::Ini) => flat::unflatten(ini::unescaped(entries))?,
+        (block, _) => block,
+    };
+    Ok((documents, block))
+}
+
+fn without_block() -> Problem {
+    Problem::new(Code::NotEncrypted, "the file has no `sops` block")
+}
+
 fn yaml_documents(text: &str) -> Result<Vec<Entries>, Problem> {
     let documents = yaml::parse(text).map_err(|error| {
         Problem::new(Code::BadMetadata, "the file is no YAML that sops wrote")
@@ -363,7 +402,7 @@ fn take_block(documents: &mut [Entries]) -> Result<Tree, Problem> {
         (Some(_), false) => {
             Err(Problem::new(Code::BadMetadata, "there is more than one `sops` block").at(BLOCK))
         }
-        (None, _) => Err(Problem::new(Code::NotEncrypted, "the file has no `sops` block")),
+        (None, _) => Err(without_block()),
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! None of it is authenticated: whoever can commit can change it. It is a claim, which the creation rule confirms or not.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::flat;
+use super::scalar::Scalar;
 use super::timestamp::Timestamp;
 use super::tree::{Entries, Tree};
 use super::value::EncryptedValue;
@@ -72,6 +75,16 @@ impl Metadata {
             Tree::Map(entries) => Self::of_entries(&entries),
             _ => Err(not_a_mapping()),
         }
+    }
+
+    /// Reads metadata under the flat names that dotenv files have for them, without their `sops_`.
+    ///
+    /// # Errors
+    /// `bad-metadata`, with the field.
+    pub fn of_flat<'f>(fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<Self, Problem> {
+        let text = |text: &str| Tree::Scalar(Scalar::Text(Cow::Owned(text.as_bytes().to_vec())));
+        let entries = fields.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+        Self::of_tree(&flat::unflatten(entries)?)
     }
 
     /// Reads the `sops` block of a file.

@@ -8,11 +8,15 @@
 //! No error holds a value, a MAC or a key, and decrypted bytes are wiped when they are dropped.
 
 mod detect;
+mod dotenv;
 mod file;
+mod flat;
+mod ini;
 mod json;
 mod mac;
 mod metadata;
 mod number;
+pub mod print;
 mod scalar;
 pub mod shamir;
 mod timestamp;

@@ -155,6 +155,20 @@ pub(super) fn general(float: f64) -> Zeroizing<String> {
     }
 }
 
+/// As Go's `encoding/json` prints a float: with an exponent only where it is below -6 or above 20.
+pub(super) fn json(float: f64) -> Zeroizing<String> {
+    if float == 0.0 || (1e-6..1e21).contains(&float.abs()) {
+        return fixed(float);
+    }
+    let scientific = printed(format_args!("{float:e}"));
+    match scientific.split_once('e') {
+        Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+            printed(format_args!("{mantissa}e+{exponent}"))
+        }
+        _ => scientific,
+    }
+}
+
 /// An integer in decimal.
 pub(super) fn decimal(integer: i64) -> Zeroizing<String> {
     printed(format_args!("{integer}"))

@@ -126,6 +126,20 @@ impl<'t> Scalar<'t> {
     }
 }
 
+impl Scalar<'_> {
+    /// A value that is no string, as `sops -d` prints it in YAML.
+    pub(super) fn in_yaml(&self) -> Zeroizing<String> {
+        match self {
+            Self::Null => Zeroizing::new(String::from("null")),
+            Self::Text(bytes) => Zeroizing::new(base64_simd::STANDARD.encode_to_string(bytes)),
+            Self::Int(number) => number::decimal(*number),
+            Self::Float(number) => number::general(*number),
+            Self::Bool(truth) => Zeroizing::new(truth.to_string()),
+            Self::Time(time) => time.to_nanoseconds(),
+        }
+    }
+}
+
 /// Reads a boolean as Go's `ParseBool` does.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
@@ -221,14 +235,10 @@ pub enum Rendered<'p> {
 /// How a decrypted value is written in YAML.
 #[must_use]
 pub fn yaml_of(plaintext: &Plaintext) -> Rendered<'_> {
-    let plain = |text: &str| Rendered::Plain(Zeroizing::new(text.to_owned()));
     match Scalar::of_sealed(plaintext.kind(), plaintext.expose()) {
-        Some(Scalar::Null) => plain("null"),
-        Some(Scalar::Int(number)) => Rendered::Plain(number::decimal(number)),
-        Some(Scalar::Float(number)) => Rendered::Plain(number::general(number)),
-        Some(Scalar::Bool(true)) => plain("true"),
-        Some(Scalar::Bool(false)) => plain("false"),
-        Some(Scalar::Time(time)) => Rendered::Plain(time.to_nanoseconds()),
+        Some(
+            scalar @ (Scalar::Null | Scalar::Int(_) | Scalar::Float(_) | Scalar::Bool(_) | Scalar::Time(_)),
+        ) => Rendered::Plain(scalar.in_yaml()),
         // What does not fit its type was refused when it was decrypted; it could only be a string.
         Some(Scalar::Text(_)) | None => match plaintext.expose_str() {
             Some(text) => Rendered::Text(text),

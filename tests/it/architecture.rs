@@ -26,8 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keys", &[]),
     ("recover", &["keys", "policy", "sops"]),
     ("open", &["policy", "sops"]),
-    ("source", &["config", "krm", "locate", "origin", "policy", "rule", "sops"]),
-    ("write", &["config", "krm", "open", "sops", "yaml"]),
+    ("kustomization", &["yaml"]),
+    ("source", &["config", "krm", "kustomization", "locate", "origin", "policy", "rule", "sops"]),
+    ("unpack", &["krm", "open", "sops", "yaml"]),
+    ("write", &["config", "krm", "open", "origin", "sops", "source", "unpack", "yaml"]),
     ("run", &["config", "keys", "krm", "locate", "open", "origin", "policy", "recover", "source", "write"]),
     ("edge", &[]),
     (

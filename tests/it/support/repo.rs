@@ -106,6 +106,17 @@ impl Repo {
         arguments: &[&str],
     ) -> &mut Self {
         self.write(path, plain);
+        self.encrypt_file(lab, path, arguments)
+    }
+
+    /// Likewise, for what is no text.
+    pub(crate) fn encrypt_bytes(&mut self, lab: &Lab, path: &str, plain: &[u8]) -> &mut Self {
+        self.write(path, "");
+        fs::write(self.path(path), plain).expect("a file can be written");
+        self.encrypt_file(lab, path, &[])
+    }
+
+    fn encrypt_file(&mut self, lab: &Lab, path: &str, arguments: &[&str]) -> &mut Self {
         let mut all = vec!["encrypt", "-i"];
         all.extend(arguments);
         all.push(path);

@@ -1,0 +1,337 @@
+//! Item → its encrypted parts, and what each is sealed by.
+//!
+//! Most items are one part: the values under their own `sops` block. A patch adds values of a second file to them. A generator
+//! makes items that hold encrypted files whole, or one encrypted dotenv file with a key for each of its lines.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use super::{SourceId, Sources, missing, one, refused};
+use crate::config::Integrity;
+use crate::diagnostics::{Code, Problem};
+use crate::field_path::FieldPath;
+use crate::krm::{DataField, Input, Item, SealedScalar, Section};
+use crate::locate::Located;
+use crate::origin::Origin;
+use crate::policy::Sealed;
+use crate::sops::{EncryptedValue, Format, Metadata, SealedFile, is_dotenv_metadata};
+
+/// What the keys of a scattered dotenv file's metadata begin with.
+const METADATA: &str = "sops_";
+
+/// An encrypted part of an item.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The values under the item's `sops` block. Each is held by one of these.
+    Values(Vec<SourceId>),
+    /// The lines of an encrypted dotenv file, as values of the item. Each is held by one of these.
+    Lines(Vec<SourceId>),
+    /// An encrypted file, as one value of the item.
+    File {
+        /// Where the value stands.
+        section: Section,
+        /// Its key.
+        key: String,
+        /// How the file is written.
+        format: Format,
+        /// The file.
+        source: SourceId,
+    },
+}
+
+impl Part {
+    /// What it is sealed by.
+    #[must_use]
+    pub fn sources(&self) -> &[SourceId] {
+        match self {
+            Self::Values(sources) | Self::Lines(sources) => sources,
+            Self::File { source, .. } => std::slice::from_ref(source),
+        }
+    }
+}
+
+/// What is encrypted in an item, before anyone has looked for its sources.
+pub struct Encrypted<'n> {
+    /// The values of the item, where it is a Secret or `ConfigMap`.
+    fields: &'n [DataField<'n>],
+    /// Those that are encrypted files.
+    files: Vec<(&'n DataField<'n>, Format)>,
+    /// Those that are encrypted lines of a scattered dotenv file.
+    lines: Vec<&'n DataField<'n>>,
+    has_block: bool,
+    /// The places of encrypted values that have no metadata in the item.
+    pub orphans: Vec<String>,
+}
+
+impl<'n> Encrypted<'n> {
+    /// What is encrypted in an item; `None` for nothing.
+    #[must_use]
+    pub fn of_item(item: &'n Item<'_>, fields: &'n [DataField<'n>]) -> Option<Self> {
+        let has_block = item.sops().is_some();
+        let mut found = Self { fields, files: Vec::new(), lines: Vec::new(), has_block, orphans: Vec::new() };
+        let is_scattered = fields.iter().any(|field| is_dotenv_metadata(field.key));
+        for field in fields {
+            if is_dotenv_metadata(field.key) {
+                continue;
+            }
+            if let Some(format) = Format::of_content(&field.content) {
+                found.files.push((field, format));
+            } else if text_of(field).is_some_and(EncryptedValue::is_claimed_by) {
+                if is_scattered {
+                    found.lines.push(field);
+                } else if field.is_base64() {
+                    found.orphans.push(field.path());
+                }
+            }
+        }
+        if !has_block {
+            let known = |sealed: &SealedScalar<'_>| {
+                let path = sealed.path.to_string();
+                found.lines.iter().any(|line| line.path() == path)
+                    || (is_scattered && sealed.path.keys().nth(1).is_some_and(is_dotenv_metadata))
+            };
+            let orphans: Vec<String> = item
+                .sealed()
+                .iter()
+                .filter(|sealed| !known(sealed))
+                .map(|sealed| sealed.path.to_string())
+                .collect();
+            found.orphans.extend(orphans);
+        }
+        let nothing = found.files.is_empty() && !is_scattered && !has_block && found.orphans.is_empty();
+        (!nothing).then_some(found)
+    }
+
+    fn is_scattered(&self) -> bool {
+        self.fields.iter().any(|field| is_dotenv_metadata(field.key))
+    }
+}
+
+impl Sources<'_> {
+    /// The encrypted parts of an item, and what each is sealed by.
+    pub fn of_item(&mut self, item: &Item<'_>, encrypted: &Encrypted<'_>) -> Vec<Part> {
+        let origin = match Origin::of(|name| item.annotation(name)) {
+            Ok(origin) => origin,
+            Err(problem) => return vec![Part::Values(vec![self.add(refused(None, None, problem))])],
+        };
+        let mut parts = Vec::new();
+        if encrypted.has_block {
+            parts.push(Part::Values(self.of_values(item, &origin)));
+        }
+        for (field, format) in &encrypted.files {
+            let source = self.of_file_within(item, &origin, field, *format);
+            parts.push(Part::File {
+                section: field.section,
+                key: field.key.to_owned(),
+                format: *format,
+                source,
+            });
+        }
+        if encrypted.is_scattered() {
+            parts.push(Part::Lines(self.of_lines(item, &origin, encrypted)));
+        }
+        parts
+    }
+
+    /// The origin file, and the encrypted patches that hold what it does not.
+    fn of_values(&mut self, item: &Item<'_>, origin: &Origin) -> Vec<SourceId> {
+        let first = self.of_origin(origin, item);
+        if self.config.integrity == Integrity::Skip {
+            return vec![first];
+        }
+        let sealed = item.sealed();
+        let mut elsewhere: Vec<(&FieldPath, &str)> =
+            sealed.iter().map(|sealed| (&sealed.path, sealed.text)).collect();
+        let is_plain = self.is_plain(first);
+        match self.sealed_file(first) {
+            Some(file) => elsewhere.retain(|(path, text)| !holds(file, path, text)),
+            None if is_plain => {}
+            None => return vec![first],
+        }
+        let mut found = vec![first];
+        found.extend(self.of_patches(item, origin, &mut elsewhere));
+        if is_plain && found.len() > 1 && elsewhere.is_empty() {
+            found.remove(0);
+        }
+        found
+    }
+
+    /// The encrypted patches that hold any of these values, which are taken out of the list.
+    fn of_patches(
+        &mut self,
+        item: &Item<'_>,
+        origin: &Origin,
+        values: &mut Vec<(&FieldPath, &str)>,
+    ) -> Vec<SourceId> {
+        let mut found = Vec::new();
+        if values.is_empty() {
+            return found;
+        }
+        for contributor in self.contributors.of_item(item, origin, &self.locator, self.files) {
+            for path in &contributor.ingredients.patches {
+                for located in contributor.places(path, &self.locator) {
+                    let format = Format::of_path(&located.shown);
+                    let holds_any = self.parse(&located, format).is_some_and(|file| {
+                        let before = values.len();
+                        values.retain(|(path, text)| !holds(&file, path, text));
+                        values.len() < before
+                    });
+                    if holds_any {
+                        found.push(self.of_located(&located, format));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The file that stands in an item as a whole.
+    fn of_file_within(
+        &mut self,
+        item: &Item<'_>,
+        origin: &Origin,
+        field: &DataField<'_>,
+        format: Format,
+    ) -> SourceId {
+        let content = field.content.as_ref();
+        let sealed = |sources: &Self, let_pass: &mut Vec<Problem>| {
+            let text = str::from_utf8(content).unwrap_or_default();
+            let file = SealedFile::parse(text, format).map_err(one)?;
+            sources.whole(file, let_pass)
+        };
+        if let Origin::Remote { .. } = origin {
+            let source = self.remote(origin, sealed);
+            return self.add(source);
+        }
+        let mut other_content = None;
+        for contributor in self.contributors.of_item(item, origin, &self.locator, self.files) {
+            for file in contributor.ingredients.files.iter().filter(|file| file.key == field.key) {
+                for located in contributor.places(&file.path, &self.locator) {
+                    if self.files.read(&located.file).is_ok_and(|bytes| bytes == content) {
+                        return self.of_located(&located, format);
+                    }
+                    other_content = Some(located);
+                }
+            }
+        }
+        if let Ok(located) = self.locator.origin_file(origin)
+            && self.stands_in(&located, field)
+        {
+            let ruled = self.locator.rules_for(&located);
+            let source = self.judge(Some(located.shown), &ruled, sealed);
+            return self.add(source);
+        }
+        let source = match other_content {
+            Some(located) => refused(Some(located.shown), None, changed(&field.path())),
+            None => self.without_file(
+                unnamed(origin, "no file that a generator names has this content").at(field.path()),
+                sealed,
+            ),
+        };
+        self.add(source)
+    }
+
+    /// Whether a file of resources holds the very same value at the same place.
+    fn stands_in(&self, located: &Located, field: &DataField<'_>) -> bool {
+        let text = self.files.read(&located.file).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let input = text.as_deref().and_then(|text| Input::parse(text).ok());
+        input.is_some_and(|input| {
+            input.items.iter().any(|item| {
+                item.data_fields().iter().any(|other| {
+                    (other.section, other.key, &other.content) == (field.section, field.key, &field.content)
+                })
+            })
+        })
+    }
+
+    /// The dotenv files that hold the encrypted lines of an item.
+    fn of_lines(&mut self, item: &Item<'_>, origin: &Origin, encrypted: &Encrypted<'_>) -> Vec<SourceId> {
+        let metadata = |sources: &Self, let_pass: &mut Vec<Problem>| {
+            let fields = encrypted
+                .fields
+                .iter()
+                .filter_map(|field| Some((field.key.strip_prefix(METADATA)?, text_of(field)?)));
+            sources.metadata_alone(Metadata::of_flat(fields), let_pass)
+        };
+        if let Origin::Remote { .. } = origin {
+            let source = self.remote(origin, metadata);
+            return vec![self.add(source)];
+        }
+        let mut lines: Vec<(FieldPath, &str)> = encrypted
+            .lines
+            .iter()
+            .filter_map(|field| Some((FieldPath::from([field.key]), text_of(field)?)))
+            .collect();
+        let mut found = Vec::new();
+        for contributor in self.contributors.of_item(item, origin, &self.locator, self.files) {
+            for path in &contributor.ingredients.envs {
+                for located in contributor.places(path, &self.locator) {
+                    let holds_any = self.parse(&located, Format::Dotenv).is_some_and(|file| {
+                        let before = lines.len();
+                        lines.retain(|(path, text)| !holds(&file, path, text));
+                        lines.len() < before
+                    });
+                    if holds_any {
+                        found.push(self.of_located(&located, Format::Dotenv));
+                    }
+                }
+            }
+        }
+        if found.is_empty() && !lines.is_empty() {
+            let problem = unnamed(origin, "no dotenv file that a generator names holds these values");
+            let source = self.without_file(problem, metadata);
+            found.push(self.add(source));
+        }
+        found
+    }
+
+    /// An encrypted file, where it is one. Each is read once.
+    fn parse(&mut self, located: &Located, format: Format) -> Option<Rc<SealedFile>> {
+        let files = self.files;
+        let parsed = self.parsed.entry((located.file.clone(), format)).or_insert_with(|| {
+            let bytes = files.read(&located.file).ok()?;
+            SealedFile::parse(str::from_utf8(&bytes).ok()?, format).ok().map(Rc::new)
+        });
+        parsed.clone()
+    }
+
+    fn sealed_file(&self, id: SourceId) -> Option<&SealedFile> {
+        match self.all.get(id.position())?.authorised.as_ref().ok()?.sealed() {
+            Sealed::File(file) => Some(file),
+            Sealed::Item(_) => None,
+        }
+    }
+
+    /// Whether a source was refused because its file is not encrypted at all.
+    fn is_plain(&self, id: SourceId) -> bool {
+        let refused = self.all.get(id.position()).and_then(|source| source.authorised.as_ref().err());
+        refused.is_some_and(|problems| problems.iter().all(|problem| problem.code == Code::NotInOrigin))
+    }
+}
+
+fn holds(file: &SealedFile, path: &FieldPath, text: &str) -> bool {
+    file.find(path, text).next().is_some()
+}
+
+fn text_of<'f>(field: &'f DataField<'_>) -> Option<&'f str> {
+    match &field.content {
+        Cow::Borrowed(bytes) => str::from_utf8(bytes).ok(),
+        Cow::Owned(bytes) => str::from_utf8(bytes).ok(),
+    }
+}
+
+fn unnamed(origin: &Origin, why: &str) -> Problem {
+    let problem = missing(origin).because(why.to_owned());
+    match origin {
+        Origin::Generated { .. } => problem.help(
+            "name the file in the `files` or `envs` of its generator, or choose onMissingOrigin: metadata",
+        ),
+        _ => problem,
+    }
+}
+
+fn changed(field: &str) -> Problem {
+    Problem::new(Code::NotInOrigin, "an encrypted file in the item is not the one that its generator names")
+        .at(field)
+        .because("the file's content is another")
+}
