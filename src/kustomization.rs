@@ -17,6 +17,10 @@ pub struct Ingredients {
     pub envs: Vec<String>,
     /// Patches in files.
     pub patches: Vec<String>,
+    /// What may be directories with kustomizations of their own, or files of resources.
+    pub parts: Vec<String>,
+    /// What may be files of generators and transformers, or directories of such.
+    pub plugins: Vec<String>,
 }
 
 /// A file and the key that its content gets.
@@ -55,6 +59,13 @@ impl Ingredients {
             .flat_map(Node::items)
             .for_each(|each| self.add_patch(each.find("path")));
         self.add_patches(root.find("patchesStrategicMerge"));
+        let paths = |fields: &[&str]| -> Vec<String> {
+            let all = fields.iter().flat_map(|field| texts(root.find(field)));
+            // What has lines is a resource itself.
+            all.filter(|path| !path.contains('\n')).map(str::to_owned).collect()
+        };
+        self.parts.extend(paths(&["resources", "bases", "components"]));
+        self.plugins.extend(paths(&["generators", "transformers"]));
     }
 
     fn add_generator(&mut self, generator: &Node<'_>) {
@@ -88,6 +99,10 @@ fn texts<'n>(list: Option<&'n Node<'_>>) -> impl Iterator<Item = &'n str> {
 mod tests {
     use super::*;
 
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     fn files(ingredients: &Ingredients) -> Vec<(&str, &str)> {
         ingredients.files.iter().map(|file| (file.key.as_str(), file.path.as_str())).collect()
     }
@@ -97,12 +112,14 @@ mod tests {
         let found = Ingredients::parse(
             "secretGenerator:\n- name: a\n  files: [x/tls.key, key=y=z.enc]\n  envs: [a.env]\n  literals: [L=1]\n\
              configMapGenerator:\n- env: b.env\n- literals: [M=2]\n\
+             resources: [r.yaml, ../base]\ncomponents: [c]\ngenerators: [g.yaml, \"a: b\\n\"]\n\
              patches:\n- path: p.yaml\n- patch: |\n    a: b\n\
              patchesStrategicMerge:\n- q.yaml\n- |-\n  a: b\n  c: d\n",
         );
         assert_eq!(files(&found), [("tls.key", "x/tls.key"), ("key", "y=z.enc")]);
         assert_eq!(found.envs, ["a.env", "b.env"]);
         assert_eq!(found.patches, ["p.yaml", "q.yaml"]);
+        assert_eq!((found.parts, found.plugins), (owned(&["r.yaml", "../base", "c"]), owned(&["g.yaml"])));
     }
 
     #[test]
@@ -112,7 +129,7 @@ mod tests {
              kind: PatchStrategicMergeTransformer\npaths: [d]\n---\nkind: Secret\nfiles: [e]\nsecretGenerator: [{files: [f]}]\n",
         );
         assert_eq!(files(&found), [("a", "a")]);
-        assert_eq!((found.envs, found.patches), (vec!["b".to_owned()], vec!["c".to_owned(), "d".to_owned()]));
+        assert_eq!((found.envs, found.patches), (owned(&["b"]), owned(&["c", "d"])));
     }
 
     #[test]

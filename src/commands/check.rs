@@ -18,7 +18,7 @@ use crate::rule::Rule;
 use crate::sops::{Format, SealedFile};
 use crate::source::wants_encrypted;
 
-/// Checks every YAML and JSON file below a directory.
+/// Checks every file below a directory: those that are encrypted, in whatever format, and resources that should be.
 #[must_use]
 pub fn run(directory: &Path) -> ExitCode {
     let directory = edge::working_directory().join(directory);
@@ -36,7 +36,7 @@ pub fn run(directory: &Path) -> ExitCode {
     };
     let mut report = Report::default();
     let mut encrypted = 0;
-    for file in files.iter().map(PathBuf::as_path).filter(|file| is_manifest(file)) {
+    for file in files.iter().map(PathBuf::as_path).filter(|file| !is_hidden(file)) {
         encrypted += usize::from(check(file, &mut locator, &mut report));
     }
     let refused = report.refuses();
@@ -48,12 +48,12 @@ pub fn run(directory: &Path) -> ExitCode {
     }
 }
 
+fn is_hidden(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
 fn is_manifest(file: &Path) -> bool {
-    let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    !hidden
-        && file
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
+    file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
 }
 
 /// Whether the file is encrypted.
@@ -65,7 +65,12 @@ fn check(file: &Path, locator: &mut Locator<'_>, report: &mut Report) -> bool {
     let Ok(located) = locator.origin_file(&Origin::Built(file.to_string_lossy().into_owned())) else {
         return false;
     };
-    match SealedFile::parse(&text, Format::of_path(&located.shown)) {
+    let format = match Format::of_content(text.as_bytes()) {
+        Some(format) => format,
+        None if is_manifest(file) => Format::of_path(&located.shown),
+        None => return false,
+    };
+    match SealedFile::parse(&text, format) {
         Ok(sealed) => {
             check_sealed(sealed, &located, locator, report);
             true

@@ -311,20 +311,6 @@ fn an_encrypted_list_loses_its_block() {
 }
 
 #[test]
-fn an_encrypted_patch_over_an_encrypted_base() {
-    let mut platform = Platform::new();
-    let plain =
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: database}\nstringData: {extra: canary-extra}\n";
-    let path = format!("secrets/{WEST}/patch.yaml");
-    platform.repo.encrypt(&platform.lab, &path, plain);
-    platform.repo.kustomization(
-        &format!("secrets/{WEST}"),
-        "resources: [database.yaml]\npatches:\n- path: patch.yaml\n",
-    );
-    platform.assert_refused(DIRECTORY, &[Code::MixedDataKeys], &["Secret database", FILE]);
-}
-
-#[test]
 fn an_unencrypted_secret_under_a_rule() {
     let mut platform = Platform::new();
     platform.repo.kustomization(&format!("secrets/{WEST}"), "resources: [database.yaml, forgotten.yaml]\n");

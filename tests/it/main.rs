@@ -19,6 +19,7 @@ mod examples;
 mod generators;
 mod kustomize;
 mod lab;
+mod patches;
 mod random;
 mod rules;
 mod support;
