@@ -21,5 +21,6 @@ mod kustomize;
 mod lab;
 mod patches;
 mod random;
+mod random_files;
 mod rules;
 mod support;

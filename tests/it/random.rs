@@ -159,10 +159,10 @@ const CHANGES: &[&str] = &[
 ];
 
 /// A linear congruential generator (Knuth's MMIX): the same trees on every machine.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from((self.0 >> 33) % sides as u64).expect("fewer than the sides")
     }
@@ -179,11 +179,11 @@ impl Dice {
     }
 
     /// A string of up to a dozen odd pieces.
-    fn odd(&mut self) -> String {
+    pub(crate) fn odd(&mut self) -> String {
         (0..self.roll(12)).map(|_| ODD[self.roll(ODD.len())]).collect()
     }
 
-    fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         let mut text = self.nasty().to_owned();
         for _ in 0..self.roll(3) {
             let more = self.nasty();
@@ -194,7 +194,7 @@ impl Dice {
     }
 
     /// A value of any type, in JSON.
-    fn value(&mut self, depth: usize) -> String {
+    pub(crate) fn value(&mut self, depth: usize) -> String {
         match self.roll(if depth > 3 { 7 } else { 9 }) {
             0 => ["true", "false", "null"][self.roll(3)].to_owned(),
             1 => format!("{}", i64::try_from(self.roll(1 << 30)).expect("small") - (1 << 29)),
@@ -210,7 +210,7 @@ impl Dice {
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> String {
+    pub(crate) fn mapping(&mut self, depth: usize) -> String {
         let entries: Vec<String> = (0..self.roll(5))
             .map(|number| format!("\"k{number}.{}\": {}", self.roll(9), self.value(depth)))
             .collect();
@@ -252,7 +252,7 @@ impl Dice {
 }
 
 /// A string in JSON, with an escape for what Go's reader of YAML does not take as it is.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let json = serde_json::to_string(text).expect("a string is JSON");
     json.chars().fold(String::new(), |mut all, c| {
         if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
@@ -299,7 +299,7 @@ fn tree(dice: &mut Dice) -> Platform {
     platform
 }
 
-fn cases() -> u64 {
+pub(crate) fn cases() -> u64 {
     std::env::var("KRM_SOPS_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
 }
 
