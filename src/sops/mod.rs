@@ -7,6 +7,7 @@
 //!
 //! No error holds a value, a MAC or a key, and decrypted bytes are wiped when they are dropped.
 
+mod detect;
 mod file;
 mod json;
 mod mac;
@@ -19,6 +20,7 @@ mod tree;
 mod value;
 mod weak;
 
+pub use detect::{Ciphertext, detect, is_dotenv_metadata};
 pub use file::{Format, Leaf, LeafContent, SealedFile, Unsealed};
 pub use metadata::{Metadata, SealedKey};
 pub use scalar::{Rendered, Scalar, Unreadable, yaml_of};
