@@ -94,10 +94,7 @@ fn what_hides_in_base64_annotations_and_lists() {
     let base64 = base64_simd::STANDARD.encode_to_string(&file);
     let wrapped: Vec<&str> =
         base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).expect("base64 is ASCII")).collect();
-    let wrapped = wrapped.join(
-        "
-    ",
-    );
+    let wrapped = wrapped.join("\n    ");
     let json = serde_json::to_string(&serde_json::json!({"data": {"a": file}})).unwrap();
     for (manifest, also) in [
         (

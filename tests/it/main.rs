@@ -19,6 +19,7 @@ mod examples;
 mod gate;
 mod kustomize;
 mod lab;
+mod people;
 mod random;
 mod rules;
 mod support;
