@@ -109,21 +109,23 @@ fn kustomize_finds_the_plugin_that_was_installed() {
     let expected = platform.lab.oracle(&platform.repo, &directory);
     let scratch = tempfile::tempdir().expect("a directory");
     let at = |path: &str| shown(&scratch.path().join(path)).to_owned();
-    // What is asked of krm-sops, in which environment, where the plugin goes, and what kustomize must be told.
-    let cases: [(&[&str], &[(&str, String)], String, &str); 4] = [
-        (&[], &[("HOME", at("home"))], at("home/.config/kustomize/plugin"), "finds it there"),
-        (&[], &[("XDG_CONFIG_HOME", at("xdg"))], at("xdg/kustomize/plugin"), "finds it there"),
-        (&[], &[("KUSTOMIZE_PLUGIN_HOME", at("named"))], at("named"), "finds it there"),
-        (&[&at("given")], &[("KUSTOMIZE_PLUGIN_HOME", at("given"))], at("given"), "finds it there"),
-    ];
-    for (arguments, environment, home, says) in cases {
+    // The variable that says where plugins are, and where the plugin then goes.
+    for (variable, value, home) in [
+        ("HOME", "home", "home/.config/kustomize/plugin"),
+        ("XDG_CONFIG_HOME", "xdg", "xdg/kustomize/plugin"),
+        ("KUSTOMIZE_PLUGIN_HOME", "named", "named"),
+        ("KUSTOMIZE_PLUGIN_HOME", "given", "given"),
+    ] {
         let mut install = run::command(krm_sops());
-        install.args(["install", "--plugin"]).args(arguments).envs(environment.iter().cloned());
+        install.args(["install", "--plugin"]).env(variable, at(value));
+        if value == "given" {
+            install.arg(at(value));
+        }
         let said = run(&mut install, "").ok();
-        assert!(said.contains(&home) && said.contains(says), "{said}");
-        assert_installed(&Path::new(&home).join(PLUGIN));
+        assert!(said.contains(&at(home)) && said.contains("finds it there"), "{said}");
+        assert_installed(&scratch.path().join(home).join(PLUGIN));
         let mut build = kustomize(&platform.repo, &["--enable-alpha-plugins", &directory]);
-        build.env_remove("XDG_CONFIG_HOME").envs(environment.iter().cloned());
+        build.env_remove("XDG_CONFIG_HOME").env(variable, at(value));
         assert_eq!(run(platform.lab.for_caller(&mut build), "").ok(), expected, "{home}");
     }
     let said = krm(&["install", "--plugin", &at("other")]).ok();
