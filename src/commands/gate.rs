@@ -1,7 +1,8 @@
 //! `gate`: nothing encrypted leaves a pipeline. kustomize skips an exec function silently where `--enable-exec` is
 //! missing, and then prints ciphertext with exit status 0; its generators read encrypted files as if they were any others.
 //!
-//! Comments are not looked at: nothing applies them.
+//! Comments are not looked at: nothing applies them. A manifest of nothing at all is refused: without `pipefail`, a shell passes over
+//! the build that failed before the gate, and whoever applies nothing may prune everything.
 
 use std::process::ExitCode;
 
@@ -26,6 +27,13 @@ pub fn run() -> ExitCode {
         Ok(input) => input,
         Err(problem) => return refuse(problem),
     };
+    if text.trim().is_empty() {
+        return refuse(
+            Problem::new(Code::BadInput, "the manifest is empty")
+                .because("the command before the gate printed nothing, perhaps because it failed")
+                .help("see what it said; `set -o pipefail` makes a shell fail with it"),
+        );
+    }
     let mut report = Report::default();
     for item in &input.items {
         let place = Place { item: Some(item.name()), ..Place::default() };

@@ -145,3 +145,13 @@ binaryData: {a: AAECAw==}
     assert_eq!(gate(&platform.lab, &platform.repo, manifest).ok(), manifest);
     assert!(platform.lab.calls().is_empty());
 }
+
+#[test]
+fn an_empty_manifest_is_what_a_build_that_failed_leaves() {
+    let platform = Platform::empty();
+    for manifest in ["", "\n\n"] {
+        let refused = gate(&platform.lab, &platform.repo, manifest);
+        expect::refused(&platform.lab, &platform.repo, &refused, &[Code::BadInput], &["empty", "pipefail"]);
+        assert!(refused.stdout.is_empty());
+    }
+}
