@@ -21,5 +21,6 @@ mod kustomize;
 mod lab;
 mod people;
 mod random;
+mod recipes;
 mod rules;
 mod support;
