@@ -24,3 +24,4 @@ mod random;
 mod recipes;
 mod rules;
 mod support;
+mod troubleshooting;
