@@ -123,8 +123,8 @@ fn files_that_are_not_found() {
     // In a base it does nothing.
     let base = format!("secrets/{WEST}/kustomization.yaml");
     platform.repo.tamper(&base, |text| text.to_owned() + "buildMetadata: [originAnnotations]\n");
-    let build = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
-    quoted(&build, "nothing tells which file the item comes from");
+    let refused = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
+    quoted(&refused, "nothing tells which file the item comes from");
 
     let lab = &platform.lab;
     lab.make_demonstration_keys();

@@ -79,10 +79,11 @@ impl Pod {
         assert!(init["command"].is_null() && init["securityContext"]["runAsNonRoot"] == true);
         let mut install = run::command(krm_sops());
         for argument in list(&init["args"]).iter().map(text) {
-            match argument.starts_with('/') {
-                true => install.arg(self.inside(init, &argument)),
-                false => install.arg(argument),
-            };
+            if argument.starts_with('/') {
+                install.arg(self.inside(init, &argument));
+            } else {
+                install.arg(argument);
+            }
         }
         run(&mut install, "").ok();
     }
