@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::commands;
 use crate::config::Config;
@@ -22,6 +23,12 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const INSTALL_HELP: &str = "\
+Examples:
+  krm-sops install /custom-tools    as /custom-tools/krm-sops
+  krm-sops install --plugin         below the first of these that is there: $KUSTOMIZE_PLUGIN_HOME,
+                                    $XDG_CONFIG_HOME/kustomize/plugin, ~/.config/kustomize/plugin";
 
 #[derive(Subcommand)]
 enum Command {
@@ -58,6 +65,23 @@ enum Command {
     },
     /// Pass a built manifest through, and fail if any ciphertext is left in it
     Gate,
+    /// Copy this program to where it is needed; for images without a shell, and for kustomize's plugins
+    #[command(after_help = INSTALL_HELP)]
+    Install {
+        /// Lay it where kustomize looks for exec plugins; DIR is then what `KUSTOMIZE_PLUGIN_HOME` is to be
+        #[arg(long)]
+        plugin: bool,
+        /// The directory, in which it will be named krm-sops
+        #[arg(value_name = "DIR", required_unless_present = "plugin")]
+        directory: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the function config
+    Schema,
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 /// Runs what the arguments ask for.
@@ -125,7 +149,19 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Check { directory } => commands::check::run(&directory),
         Command::Init { directory } => commands::init::run(&directory),
         Command::Gate => commands::gate::run(),
+        Command::Install { plugin: false, directory } => {
+            commands::install::binary(&directory.unwrap_or_default())
+        }
+        Command::Install { plugin: true, directory } => commands::install::plugin(directory.as_deref()),
+        Command::Schema => commands::schema::run(),
+        Command::Completions { shell } => completions(shell),
     }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "krm-sops", &mut script);
+    commands::print(&String::from_utf8_lossy(&script))
 }
 
 fn given_config(file: Option<&Path>, settings: &[String]) -> Result<Config, Problem> {

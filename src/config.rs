@@ -16,9 +16,11 @@ use crate::rule::Rules;
 
 mod container;
 mod fields;
+mod schema;
 
 pub use container::Mount;
 use fields::{Fields, nearest};
+pub use schema::schema;
 
 /// The group and version of the config.
 pub const API_VERSION: &str = "krm-sops.dev/v1";
@@ -259,29 +261,12 @@ impl Config {
             creation_rules: None,
             root: fields.text("root")?,
             kinds: read_kinds(&fields)?,
-            on_unencrypted: fields.one_of(
-                "onUnencrypted",
-                &[
-                    ("refuse", OnUnencrypted::Refuse),
-                    ("warn", OnUnencrypted::Warn),
-                    ("ignore", OnUnencrypted::Ignore),
-                ],
-            )?,
+            on_unencrypted: fields.one_of("onUnencrypted", ON_UNENCRYPTED)?,
             on_missing_origin: fields.one_of("onMissingOrigin", FALLBACKS)?,
             on_no_rule: fields.one_of("onNoRule", FALLBACKS)?,
             allow_remote: read_regexes(&fields, "allowRemote")?,
-            integrity: fields.one_of(
-                "integrity",
-                &[("verify", Integrity::Verify), ("warn", Integrity::Warn), ("skip", Integrity::Skip)],
-            )?,
-            strip_origin: fields.one_of(
-                "stripOrigin",
-                &[
-                    ("none", StripOrigin::None),
-                    ("decrypted", StripOrigin::Decrypted),
-                    ("all", StripOrigin::All),
-                ],
-            )?,
+            integrity: fields.one_of("integrity", INTEGRITY)?,
+            strip_origin: fields.one_of("stripOrigin", STRIP_ORIGIN)?,
             aws: read_aws(&Fields::of(aws, "spec.aws.")?, &Aws::default())?,
         })
     }
@@ -303,7 +288,13 @@ const SPEC: &[&str] = &[
 ];
 /// The fields of `spec.aws`.
 const AWS: &[&str] = &["assumeRole", "profiles", "maxConcurrency", "timeout"];
+const ON_UNENCRYPTED: &[(&str, OnUnencrypted)] =
+    &[("refuse", OnUnencrypted::Refuse), ("warn", OnUnencrypted::Warn), ("ignore", OnUnencrypted::Ignore)];
 const FALLBACKS: &[(&str, Fallback)] = &[("refuse", Fallback::Refuse), ("metadata", Fallback::Metadata)];
+const INTEGRITY: &[(&str, Integrity)] =
+    &[("verify", Integrity::Verify), ("warn", Integrity::Warn), ("skip", Integrity::Skip)];
+const STRIP_ORIGIN: &[(&str, StripOrigin)] =
+    &[("none", StripOrigin::None), ("decrypted", StripOrigin::Decrypted), ("all", StripOrigin::All)];
 
 fn read_value(text: &str) -> Result<Value, Problem> {
     // The bounds of depth and size are that parser's; serde's would take seconds to say no.

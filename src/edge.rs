@@ -18,6 +18,10 @@ use std::process::ExitCode;
 
 use crate::files::{FileError, Files};
 
+mod install;
+
+pub use install::{make_directories, own_program, place_program};
+
 /// No manifest or origin file comes near this; what does is a mistake or an attack. Bytes.
 const LARGEST_FILE: u64 = 256 * 1024 * 1024;
 
@@ -103,7 +107,7 @@ pub fn arguments() -> Vec<OsString> {
 /// The directory of the kustomization that runs us as an exec plugin.
 #[must_use]
 pub fn plugin_root() -> Option<PathBuf> {
-    std::env::var_os("KUSTOMIZE_PLUGIN_CONFIG_ROOT").filter(|root| !root.is_empty()).map(PathBuf::from)
+    directory_in("KUSTOMIZE_PLUGIN_CONFIG_ROOT")
 }
 
 /// The working directory, or `.` where it is gone.
@@ -133,6 +137,12 @@ pub fn ca_bundle() -> Result<Option<Vec<u8>>, (String, FileError)> {
         },
         _ => Ok(None),
     }
+}
+
+/// A directory that the environment names; an empty name is none.
+#[must_use]
+pub fn directory_in(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
 /// Whether a person sits where input would come from.

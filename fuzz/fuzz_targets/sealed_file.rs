@@ -2,10 +2,11 @@
 #![no_main]
 
 use krm_sops::secret::{DataKey, SecretBytes};
-use krm_sops::sops::{Format, SealedFile};
+use krm_sops::sops::{Format, SealedFile, detect};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let key = DataKey::new(&SecretBytes::new(vec![7; DataKey::LENGTH])).expect("32 bytes");
+    let _ = detect(text.as_bytes());
     for format in [Format::Yaml, Format::Json] {
         if let Ok(file) = SealedFile::parse(text, format) {
             let _ = file.check_structure();

@@ -25,7 +25,7 @@ pub fn run(directory: &Path) -> ExitCode {
     match edge::write_new(&directory.join(NAME), TRANSFORMER) {
         Ok(()) => print(NEXT),
         Err(why) => {
-            let problem = Problem::new(Code::BadInput, format!("{NAME} cannot be written")).because(why);
+            let problem = Problem::new(Code::NotWritten, format!("{NAME} cannot be written")).because(why);
             refuse(
                 problem
                     .help("name a directory without a decrypt.yaml: one that is there is never overwritten"),

@@ -5,6 +5,8 @@ pub mod decrypt;
 pub mod explain;
 pub mod gate;
 pub mod init;
+pub mod install;
+pub mod schema;
 
 use std::process::ExitCode;
 

@@ -135,6 +135,9 @@ codes! {
     /// Hashes in names were computed over the ciphertext.
     HashOfCiphertext "hash-of-ciphertext"
         "where names must change with the secret, run krm-sops as a transformer inside kustomize"
+    /// A file that a command was asked for cannot be written.
+    NotWritten "not-written"
+        "name a directory that is there and that you may write into"
 }
 
 impl fmt::Display for Code {

@@ -5,10 +5,8 @@
 
 use std::fmt;
 
+use super::value::CLAIM;
 use crate::yaml::{self, Content, Node};
-
-/// How every value begins that SOPS encrypted.
-const VALUE: &str = "ENC[AES256_GCM,";
 
 /// The names that SOPS gives its metadata; in dotenv and INI files, those of lists have `__list_…` behind.
 const METADATA: &[&str] = &[
@@ -65,9 +63,9 @@ impl fmt::Display for Ciphertext {
 pub fn detect(bytes: &[u8]) -> Option<Ciphertext> {
     let Ok(text) = str::from_utf8(bytes) else {
         // No file of sops', but perhaps an archive of some.
-        return bytes.windows(VALUE.len()).any(|part| part == VALUE.as_bytes()).then_some(Ciphertext::Values);
+        return bytes.windows(CLAIM.len()).any(|part| part == CLAIM.as_bytes()).then_some(Ciphertext::Values);
     };
-    let has_values = text.contains(VALUE);
+    let has_values = text.contains(CLAIM);
     if !has_values && !text.contains("sops") {
         return None;
     }
@@ -100,7 +98,7 @@ fn whole_file(text: &str) -> Option<Ciphertext> {
     }
 }
 
-/// sops writes these three into every file; a metadata line may be lost, so one is enough.
+/// sops writes these three into every file. One is enough: a line may be lost.
 fn is_dotenv(text: &str) -> bool {
     let marks = ["sops_mac=", "sops_lastmodified=", "sops_version="];
     text.lines().any(|line| marks.iter().any(|mark| line.starts_with(mark)))

@@ -12,6 +12,8 @@ use super::scalar::Scalar;
 use crate::diagnostics::{Code, Problem};
 use crate::secret::{DataKey, Plaintext, SecretBytes, ValueType};
 
+/// How a text begins that claims to be an encrypted value.
+pub(super) const CLAIM: &str = "ENC[AES256_GCM,";
 /// What every encrypted value starts with.
 const PREFIX: &str = "ENC[AES256_GCM,data:";
 
@@ -38,7 +40,7 @@ impl EncryptedValue {
     /// Whether a text claims to be an encrypted value. It may still be malformed.
     #[must_use]
     pub fn is_claimed_by(text: &str) -> bool {
-        text.starts_with("ENC[AES256_GCM,")
+        text.starts_with(CLAIM)
     }
 
     /// Reads the form `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`, to its last byte.

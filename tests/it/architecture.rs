@@ -34,7 +34,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("edge", &[]),
     (
         "commands",
-        &["config", "edge", "keys", "krm", "locate", "origin", "policy", "rule", "run", "sops", "source"],
+        &[
+            "config", "edge", "keys", "krm", "locate", "origin", "policy", "rule", "run", "sops", "source",
+            "yaml",
+        ],
     ),
     ("cli", &["commands", "config", "edge", "locate"]),
 ];

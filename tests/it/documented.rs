@@ -38,7 +38,9 @@ fn files_that_documents_refer_to_are_there() {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "docs/errors.md",
+        "docs/recipes.md",
         "docs/security.md",
+        "docs/troubleshooting.md",
         "examples/README.md",
     ] {
         let text = fs::read_to_string(source(document)).expect("a document");
@@ -94,5 +96,18 @@ fn every_make_target_that_documents_name_is_there() {
                 "{document}: make {target}"
             );
         }
+    }
+}
+
+#[test]
+fn every_field_of_the_config_has_its_row() {
+    let document = fs::read_to_string(source("docs/config.md")).expect("docs/config.md");
+    let schema = krm_sops::config::schema();
+    let spec = &schema["properties"]["spec"]["properties"];
+    let names =
+        |fields: &serde_json::Value| fields.as_object().expect("fields").keys().cloned().collect::<Vec<_>>();
+    let inner = names(&spec["aws"]["properties"]).into_iter().map(|name| format!("aws.{name}"));
+    for name in names(spec).into_iter().filter(|name| name != "aws").chain(inner) {
+        assert!(document.contains(&format!("\n| `{name}:")), "docs/config.md has no row for {name}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::recipes::RECIPES;
 use crate::support::build::{kustomize, normalised};
 use crate::support::run::{self, krm_sops, run, source};
 use crate::support::{Lab, Repo};
@@ -82,10 +83,14 @@ fn every_directory_is_an_example_with_its_command() {
         .collect();
     let example = |directory: &&str| directory.split('/').nth(1).expect("a name").to_owned();
     let tested: BTreeSet<String> = EXAMPLES.iter().map(|(directory, _)| example(directory)).collect();
-    assert_eq!(there, tested);
+    let recipes: BTreeSet<String> = RECIPES.iter().map(|recipe| (*recipe).to_owned()).collect();
+    assert_eq!(there, &tested | &recipes);
 
     let readme = fs::read_to_string(source("examples/README.md")).expect("examples/README.md");
-    for name in &there {
+    for name in &recipes {
+        assert!(readme.contains(&format!("[{name}]({name})")), "examples/README.md does not name {name}");
+    }
+    for name in &tested {
         let told =
             EXAMPLES.iter().filter(|(directory, _)| example(directory) == *name).any(|(directory, flags)| {
                 let command: Vec<&str> = ["kustomize", "build"].iter().chain(*flags).copied().collect();

@@ -51,7 +51,7 @@ fn yaml(dice: &mut Dice) -> String {
     let mut text = String::new();
     for part in 0..PARTS {
         let separator = if part == 0 { "" } else { "---\n" };
-        let _ = write!(text, "{separator}# head {part}\n");
+        let _ = writeln!(text, "{separator}# head {part}");
         for number in 0..=dice.roll(5) {
             if dice.roll(3) == 0 {
                 let _ = writeln!(text, "# before {number}\n#   and more");
