@@ -14,6 +14,7 @@
 mod architecture;
 mod attacks;
 mod aws;
+mod container;
 mod documented;
 mod examples;
 mod kustomize;
