@@ -80,10 +80,10 @@ fn a_config_in_a_folder_and_one_that_an_overlay_inherits() {
     std::fs::rename(repo.path("decrypt.yaml"), repo.path("conf/decrypt.yaml")).expect("a file");
     docker.assert_decrypts(&lab, &repo, &[], ".");
     repo.kustomization(
-        "overlays/top",
-        "resources: [../..]\nnameSuffix: -z\nbuildMetadata: [originAnnotations]\n",
+        "../top",
+        "resources: [../repository]\nnameSuffix: -z\nbuildMetadata: [originAnnotations]\n",
     );
-    docker.assert_decrypts(&lab, &repo, &[], "overlays/top");
+    docker.assert_decrypts(&lab, &repo, &[], "../top");
 }
 
 #[test]
