@@ -39,15 +39,15 @@ if ! [ -d "$(rustc --print target-libdir --target "$target")" ] && ! rustup --qu
 fi
 cargo fetch --quiet --locked --target "$target"
 
-# Panics name source files. Neither the directory of this source nor that of the crates may show.
-flags="--remap-path-prefix=$PWD=/krm-sops"
+# Panics name source files: this crate's by relative paths, others' by where they were unpacked, which may not show.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
+flags=
 for registry in "$cargo_home"/registry/src/*; do flags="$flags --remap-path-prefix=$registry=/crates"; done
 
 variable=$(echo "$target" | tr - _)
 export "CC_$variable=$compiler" "CFLAGS_$variable=-ffile-prefix-map=$cargo_home=/cargo"
 export "CARGO_TARGET_$(echo "$variable" | tr '[:lower:]' '[:upper:]')_LINKER=$compiler"
-export RUSTFLAGS="$flags -C target-feature=+crt-static -C link-self-contained=yes" SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}"
-cargo build --quiet --locked --target "$target" --profile "$profile" --bin krm-sops
+export RUSTFLAGS="${flags# } -C target-feature=+crt-static -C link-self-contained=yes" SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}"
+cargo build --locked --target "$target" --profile "$profile" --bin krm-sops
 mkdir -p "$directory"
 install -m 755 "${CARGO_TARGET_DIR:-target}/$target/$profile/krm-sops" "$directory/krm-sops"

@@ -1,12 +1,14 @@
 //! krm-sops as a container function: the real kustomize, the real Docker, and the image of the Dockerfile.
 
+use std::fs;
+
 use krm_sops::diagnostics::Code;
 
 use crate::support::canary;
 use crate::support::docker::{private, readable};
 use crate::support::expect::refused;
 use crate::support::platform::{DATABASE, rule};
-use crate::support::run::run;
+use crate::support::run::source;
 use crate::support::{Docker, Finished, Lab, Platform, Repo, WEST};
 
 /// A repository whose root is a kustomization, with a Secret below it, and a container that is to see all of it.
@@ -42,13 +44,21 @@ impl Mounted {
         docker.assert_decrypts(&self.lab, &self.repo, flags, ".");
     }
 
-    /// Asserts that a build fails and says this, with nothing decrypted and nothing to apply.
+    /// Asserts that a build fails as this section of docs/troubleshooting.md has it, and says this as well, with nothing
+    /// decrypted and nothing to apply.
     #[track_caller]
-    fn assert_fails(&self, finished: &Finished, says: &[&str]) {
+    fn assert_fails(&self, finished: &Finished, section: &str, says: &[&str]) {
         assert!(finished.code.is_some_and(|code| code != 0), "it should have failed: {finished}");
         assert!(finished.stdout.is_empty(), "it printed something to apply: {finished}");
         canary::assert_silent(finished, &canary::secrets(&self.lab, &self.repo));
-        for text in says {
+        let document = fs::read_to_string(source("docs/troubleshooting.md")).expect("the document");
+        let heading =
+            document.lines().filter_map(|line| line.strip_prefix("### ")).find(|text| text.contains(section));
+        let heading =
+            heading.unwrap_or_else(|| panic!("no section of docs/troubleshooting.md is called {section:?}"));
+        // What stands in backticks is the text that one sees, with an ellipsis for what differs.
+        let quoted = heading.split('`').skip(1).step_by(2).flat_map(|text| text.split('…'));
+        for text in quoted.chain(says.iter().copied()) {
             assert!(finished.stderr.contains(text), "it should have said {text:?}: {finished}");
         }
     }
@@ -76,8 +86,8 @@ fn a_config_in_a_folder_and_one_that_an_overlay_inherits() {
     let Some(docker) = Docker::get() else { return };
     let Mounted { lab, repo, .. } = Mounted::new(docker);
     repo.tamper("kustomization.yaml", |text| text.replace("[decrypt.yaml]", "[conf/decrypt.yaml]"));
-    std::fs::create_dir(repo.path("conf")).expect("a directory");
-    std::fs::rename(repo.path("decrypt.yaml"), repo.path("conf/decrypt.yaml")).expect("a file");
+    fs::create_dir(repo.path("conf")).expect("a directory");
+    fs::rename(repo.path("decrypt.yaml"), repo.path("conf/decrypt.yaml")).expect("a file");
     docker.assert_decrypts(&lab, &repo, &[], ".");
     repo.kustomization(
         "../top",
@@ -97,7 +107,7 @@ fn a_mount_from_the_command_line_of_a_root_above_the_kustomization() {
     docker.transformer(&repo, &config, &own_place, "");
     docker.assert_decrypts(&lab, &repo, &["--mount", &root], &directory);
     // No repository is in sight: the root has to be named.
-    std::fs::remove_dir_all(repo.path(".git")).expect("a directory");
+    fs::remove_dir_all(repo.path(".git")).expect("a directory");
     let built = docker.build(&lab, &repo, &["--network", "--mount", &root], &directory);
     refused(&lab, &repo, &built, &[Code::OriginOutsideRoot], &["spec.root"]);
     docker.transformer(&repo, &config, &own_place, "root: ../..\n");
@@ -176,46 +186,74 @@ fn credentials_of_a_web_identity() {
 }
 
 #[test]
-fn what_kustomize_says_without_its_flags() {
+fn without_its_flags() {
     let Some(docker) = Docker::get() else { return };
     let mounted = Mounted::new(docker);
     let (lab, repo) = (&mounted.lab, &mounted.repo);
     let built = docker.build(lab, repo, &[], ".");
-    mounted.assert_fails(&built, &["network required but not enabled with --network"]);
+    mounted.assert_fails(&built, "network required but not enabled", &[]);
     let built = docker.build(lab, repo, &["--enable-alpha-plugins=false"], ".");
-    mounted
-        .assert_fails(&built, &["external plugins disabled; unable to load external plugin 'SopsDecrypt'"]);
+    mounted.assert_fails(&built, "external plugins disabled", &[]);
     // The flag without the annotation's `network: true`: a container without network, which is missed when a key is asked for.
     repo.tamper("decrypt.yaml", |text| text.replace("network: true", "network: false"));
     let built = docker.build(lab, repo, &["--network"], ".");
-    mounted.assert_fails(&built, &["error[kms-unreachable]", "`network: true` and --network"]);
+    mounted.assert_fails(
+        &built,
+        "error[kms-unreachable]",
+        &["a container function needs `network: true` and --network"],
+    );
     assert_eq!(lab.calls().len(), 0);
 }
 
 #[test]
-fn an_image_that_is_not_there() {
+fn without_an_image_or_a_daemon() {
     let Some(docker) = Docker::get() else { return };
     let mounted = Mounted::new(docker);
-    mounted.repo.tamper("decrypt.yaml", |text| text.replace(docker.image(), "krm-sops.invalid/none:none"));
-    let built = docker.build(&mounted.lab, &mounted.repo, &["--network"], ".");
-    mounted.assert_fails(&built, &["Unable to find image 'krm-sops.invalid/none:none' locally"]);
+    let (lab, repo) = (&mounted.lab, &mounted.repo);
+    let built = docker.build_with(lab, repo, &["--network"], ".", |command| {
+        command.env("DOCKER_HOST", "unix:///nonexistent/socket");
+    });
+    mounted.assert_fails(&built, "Cannot connect to the Docker daemon", &[]);
+    repo.tamper("decrypt.yaml", |text| text.replace(docker.image(), "krm-sops.invalid/none:none"));
+    let built = docker.build(lab, repo, &["--network"], ".");
+    mounted.assert_fails(&built, "Unable to find image", &["krm-sops.invalid/none:none", "exit status 125"]);
 }
 
 #[test]
 fn what_is_not_mounted_is_not_there() {
     let Some(docker) = Docker::get() else { return };
     let mounted = Mounted::new(docker);
-    docker.transformer(&mounted.repo, "decrypt.yaml", "", "");
-    let built = docker.build(&mounted.lab, &mounted.repo, &["--network"], ".");
-    let file = format!("the origin file secrets/{WEST}/database.yaml is in no mount of the container");
+    let built = |mounts: &str| {
+        docker.transformer(&mounted.repo, "decrypt.yaml", mounts, "");
+        docker.build(&mounted.lab, &mounted.repo, &["--network"], ".")
+    };
+    let file = format!("the origin file secrets/{WEST}/database.yaml is in no mount");
     mounted.assert_fails(
-        &built,
-        &["error[origin-not-found]", &file, "mounts: [{type: bind, src: ., dst: /repo}]"],
+        &built(""),
+        "is in no mount of the container",
+        &[&file, "mounts: [{type: bind, src: ., dst: /repo}]"],
     );
-    // `src` may not lead out of the kustomization, whoever asks.
-    docker.transformer(&mounted.repo, "decrypt.yaml", "mounts: [{type: bind, src: .., dst: /repo}]\n", "");
+    mounted.assert_fails(
+        &built("mounts: [{type: bind, src: .., dst: /repo}]\n"),
+        "mount paths must be under",
+        &[],
+    );
+    mounted.assert_fails(
+        &built("mounts: [{type: bind, src: none, dst: /repo}]\n"),
+        "bind source path does not exist",
+        &[],
+    );
+    assert_eq!(mounted.lab.calls().len(), 0);
+}
+
+#[test]
+fn the_environment_stays_outside_unless_it_is_named() {
+    let Some(docker) = Docker::get() else { return };
+    let mounted = Mounted::new(docker);
+    let envs = "network: true\nenvs: [AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_EC2_METADATA_DISABLED]\n";
+    docker.transformer_with(&mounted.repo, "decrypt.yaml", &format!("{envs}{MOUNT}"), "");
     let built = docker.build(&mounted.lab, &mounted.repo, &["--network"], ".");
-    mounted.assert_fails(&built, &["mount paths must be under the current kustomization directory"]);
+    mounted.assert_fails(&built, "the AWS credentials cannot be loaded", &[]);
     assert_eq!(mounted.lab.calls().len(), 0);
 }
 
@@ -225,62 +263,16 @@ fn nobody_must_be_let_in() {
     let mounted = Mounted::new(docker);
     let secret = mounted.repo.path(&format!("secrets/{WEST}/database.yaml"));
     let denied = "let everyone read what is mounted, or build with --as-current-user";
-    for (path, mode, codes) in [
+    for (path, mode, code) in [
         (secret.clone(), 0o600, "error[origin-not-found]"),
         (mounted.repo.path(".sops.yaml"), 0o600, "error[bad-rule]"),
         (mounted.repo.root(), 0o700, "error[origin-not-found]"),
     ] {
         private(&path, mode);
         let built = docker.build(&mounted.lab, &mounted.repo, &["--network"], ".");
-        mounted.assert_fails(&built, &[codes, "permission denied", denied]);
+        mounted.assert_fails(&built, "permission denied", &[code, denied]);
         mounted.assert_decrypts(docker, &["--as-current-user"]);
         readable(&path);
     }
     mounted.assert_decrypts(docker, &[]);
-}
-
-#[test]
-fn the_image_is_small_and_holds_what_it_needs() {
-    let Some(docker) = Docker::get() else { return };
-    let inspect = |what: &str| {
-        let arguments = ["image", "inspect", "--format", what, docker.image()];
-        run(&mut docker.command(&arguments), "").ok().trim().to_owned()
-    };
-    let size: u64 = inspect("{{.Size}}").parse().expect("a number");
-    assert!(size <= 12_000_000, "the image has {size} bytes");
-    assert_eq!(inspect("{{.Config.User}}"), "65534:65534");
-    assert_eq!(inspect("{{json .Config.Entrypoint}}"), "[\"/krm-sops\"]");
-    let labels = inspect("{{json .Config.Labels}}");
-    for label in ["title", "description", "licenses", "source", "version", "revision"] {
-        assert!(labels.contains(&format!("\"org.opencontainers.image.{label}\":")), "{labels}");
-    }
-    let version = format!("\"org.opencontainers.image.version\":\"{}\"", env!("CARGO_PKG_VERSION"));
-    assert!(labels.contains(&version), "{labels}");
-}
-
-#[test]
-fn the_image_needs_no_right_and_no_place_to_write() {
-    let Some(docker) = Docker::get() else { return };
-    let mounted = Mounted::new(docker);
-    readable(&mounted.repo.path(".."));
-    let source = format!("type=bind,src={},dst=/repo,readonly", mounted.repo.root().display());
-    let confined = [
-        "run",
-        "--rm",
-        "--read-only",
-        "--cap-drop=ALL",
-        "--security-opt=no-new-privileges",
-        "--network=none",
-        "--user=nobody",
-        "--mount",
-        &source,
-        docker.image(),
-        "check",
-        "/repo",
-    ];
-    let checked = run(&mut docker.command(&confined), "").ok();
-    assert_eq!(checked, "1 encrypted files, nothing to refuse\n");
-    // Nor is there a shell to start.
-    let shell = run(&mut docker.command(&["run", "--rm", "--entrypoint=/bin/sh", docker.image()]), "");
-    assert!(shell.code == Some(127) && shell.stderr.contains("no such file"), "{shell}");
 }

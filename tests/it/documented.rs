@@ -38,7 +38,9 @@ fn files_that_documents_refer_to_are_there() {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "docs/errors.md",
+        "docs/container.md",
         "docs/security.md",
+        "docs/troubleshooting.md",
         "examples/README.md",
     ] {
         let text = fs::read_to_string(source(document)).expect("a document");

@@ -17,6 +17,7 @@ mod aws;
 mod container;
 mod documented;
 mod examples;
+mod image;
 mod kustomize;
 mod lab;
 mod random;
