@@ -33,12 +33,13 @@ COPY ${PREBUILT}/ /
 # Compiles on the machine's own architecture, for the one that is asked for.
 FROM --platform=$BUILDPLATFORM ${BUILDER} AS build
 ARG TARGETARCH
+ARG PROFILE=release
 ARG SOURCE_DATE_EPOCH=0
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY container/build.sh container/
 COPY src/ src/
-RUN container/build.sh --install "${TARGETARCH}" release /image \
+RUN container/build.sh --install "${TARGETARCH}" "${PROFILE}" /image \
  && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
 
 FROM base

@@ -59,6 +59,7 @@ start_daemon() {
     sleep 0.1
   done
   skipped="A Docker daemon does not start: $(tail -n 1 "$own/log")"
+  unset DOCKER_HOST
   return 1
 }
 
@@ -72,7 +73,7 @@ have_daemon() {
 have_image() {
   echo 'Compiling the container image ...'
   local status=0
-  scripts/image.sh "$image" container-test || status=$?
+  scripts/image.sh "$image" release || status=$?
   case $status in
     0) ;;
     69) skipped='The static binary cannot be compiled here (see above).' && return 1 ;;

@@ -253,7 +253,7 @@ fn the_environment_stays_outside_unless_it_is_named() {
     let envs = "network: true\nenvs: [AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_EC2_METADATA_DISABLED]\n";
     docker.transformer_with(&mounted.repo, "decrypt.yaml", &format!("{envs}{MOUNT}"), "");
     let built = docker.build(&mounted.lab, &mounted.repo, &["--network"], ".");
-    mounted.assert_fails(&built, "the AWS credentials cannot be loaded", &[]);
+    mounted.assert_fails(&built, "no AWS credentials were found", &["its `envs` lists"]);
     assert_eq!(mounted.lab.calls().len(), 0);
 }
 

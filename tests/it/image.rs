@@ -10,7 +10,7 @@ use crate::support::run::{Finished, run, run_within, source};
 use crate::support::{Docker, Platform};
 
 /// Where `scripts/docker.sh` leaves the binary that it puts into the image.
-const BINARY: &str = "container/prebuilt/container-test/krm-sops";
+const BINARY: &str = "container/prebuilt/release/krm-sops";
 
 #[test]
 fn it_is_small_and_says_what_it_is() {
@@ -65,7 +65,7 @@ fn its_binary_is_the_same_from_another_directory_and_names_none() {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| source("target"), Into::into);
     // Dependencies are not compiled anew, this crate is.
     let mut compile = Command::new(elsewhere.path().join("container/build.sh"));
-    compile.args(["", "container-test", "out"]).env("CARGO_TARGET_DIR", &target);
+    compile.args(["", "release", "out"]).env("CARGO_TARGET_DIR", &target);
     let compiled = run_within(Duration::from_secs(600), &mut compile, "");
     let compiles =
         format!("Compiling krm-sops v{} ({}", env!("CARGO_PKG_VERSION"), elsewhere.path().display());
