@@ -1,6 +1,6 @@
 # What there is to run. Needs Rust, Go and Python; everything else is installed into .tools/, in pinned versions.
 
-.PHONY: help demo shell build test test-long lint tools clean
+.PHONY: help demo shell build image test test-long lint tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -17,8 +17,11 @@ shell: tools ## a shell with kustomize, sops, krm-sops and that AWS account, to 
 build: ## build the release binary, target/release/krm-sops
 	cargo build --locked --release
 
-test: tools lint ## lints and all tests, with the real kustomize and sops
-	cargo test --locked
+image: ## make the container image (Linux, with Docker); ARCH=arm64 for another architecture
+	@scripts/image.sh
+
+test: tools lint ## lints and all tests, with the real kustomize and sops, and Docker where it can be had
+	@scripts/docker.sh cargo test --locked
 
 test-long: tools ## what takes long or needs the open network: dependency checks, more random cases, mutants
 	@scripts/test-long.sh

@@ -16,6 +16,11 @@ mkdir -p "$lab/bin" "$plugin"
 ln -sf "$binary" "$lab/bin/krm-sops"
 ln -sf "$binary" "$plugin/SopsDecrypt"
 
+# The caller's credentials as a profile, for a container that they are mounted into.
+mkdir -p "$lab/aws"
+(umask 077 && printf '[deployer]\naws_access_key_id = AKIADEMO\naws_secret_access_key = demo\n' >"$lab/aws/credentials")
+printf '[profile deployer]\nregion = us-west-2\n' >"$lab/aws/config"
+
 # The account ends when its standard input does. This script, and the command that it becomes, hold the other end: it
 # cannot be left behind, however the command ends.
 ready=$(mktemp -d "$lab/ready.XXXXXX")

@@ -59,6 +59,7 @@ impl Files for Disk {
 fn file_error(error: &io::Error) -> FileError {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileError::NotFound,
+        io::ErrorKind::PermissionDenied => FileError::Denied,
         // The kind, not the error: nothing of a path or a content is repeated.
         kind => FileError::Unreadable(kind.to_string()),
     }

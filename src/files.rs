@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum FileError {
     /// There is nothing at that path.
     NotFound,
+    /// Whoever runs this process may not see or read it.
+    Denied,
     /// It is there but cannot be used; why (never its content).
     Unreadable(String),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound => f.write_str("it is not there"),
+            Self::Denied => f.write_str("permission denied"),
             Self::Unreadable(why) => f.write_str(why),
         }
     }

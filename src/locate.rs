@@ -100,8 +100,8 @@ impl<'f> Locator<'f> {
         Ok(locator)
     }
 
-    /// What the config says; else the nearest directory, from C up, that holds a repository; else, in a container, what is
-    /// mounted.
+    /// What the config says; else the nearest directory, from C up, that holds a repository; in a container, what is mounted,
+    /// too.
     fn find_roots(&self, root: Option<&str>) -> Result<Vec<PathBuf>, Problem> {
         let canonical = |path: &Path| self.files.canonical(path).ok();
         if let Some(root) = root {
@@ -111,13 +111,14 @@ impl<'f> Locator<'f> {
                     .at("spec.root")
             });
         }
-        Ok(match &self.ground {
-            Ground::Container(mounts) => mounts.iter().filter_map(|mount| canonical(&mount.target)).collect(),
-            Ground::Host(c) => {
-                let is_repository = |directory: &&Path| self.files.exists(&directory.join(".git"));
-                c.ancestors().find(is_repository).map(Path::to_owned).into_iter().collect()
-            }
-        })
+        let is_repository = |directory: &&Path| self.files.exists(&directory.join(".git"));
+        let c = self.ground.place_of_c();
+        let repository = c.and_then(|c| c.ancestors().find(is_repository)).and_then(canonical);
+        let mounts = match &self.ground {
+            Ground::Container(mounts) => mounts.as_slice(),
+            Ground::Host(_) => &[],
+        };
+        Ok(repository.into_iter().chain(mounts.iter().filter_map(|mount| canonical(&mount.target))).collect())
     }
 
     /// A path of the config on this disk, where it is on it.
@@ -146,7 +147,11 @@ impl<'f> Locator<'f> {
             },
         };
         let Some(place) = self.ground.on_disk(&way) else { return Err(not_mounted(path)) };
-        let file = self.files.canonical(&place).map_err(|error| self.not_found(path, &place, &error))?;
+        let file = match self.files.canonical(&place) {
+            Ok(file) => file,
+            Err(FileError::NotFound) if !self.ground.knows(&place) => return Err(not_mounted(path)),
+            Err(error) => return Err(self.not_found(path, &place, &error)),
+        };
         if !self.is_inside(&file) {
             return Err(self.outside("the origin file is outside the repository root", &file));
         }
@@ -199,6 +204,18 @@ impl<'f> Locator<'f> {
         Ok(Ruled { rules: self.read_rules(&sops_yaml)?, path })
     }
 
+    /// A problem with a file that may not be read, and what to do about it where this process is somebody else than the one who
+    /// started the build.
+    #[must_use]
+    pub fn with_help_to_read(&self, problem: Problem, error: &FileError) -> Problem {
+        match (&self.ground, error) {
+            (Ground::Container(_), FileError::Denied) => problem.help(
+                "kustomize runs the container as nobody: let everyone read what is mounted, or build with --as-current-user",
+            ),
+            _ => problem,
+        }
+    }
+
     fn is_inside(&self, file: &Path) -> bool {
         self.roots.is_empty() || self.roots.iter().any(|root| file.starts_with(root))
     }
@@ -216,7 +233,7 @@ impl<'f> Locator<'f> {
         found.filter(|found| self.files.is_file(found)).ok_or_else(|| {
             let problem = Problem::new(Code::NoRule, "the .sops.yaml that the config names is not there")
                 .at("spec.sopsConfig");
-            match path {
+            match path.filter(|path| self.ground.knows(path)) {
                 Some(path) => problem.because(format!("{} is not a file", self.shown(&simple(&path)))),
                 None => problem.because("no mount of the container holds it"),
             }
@@ -264,11 +281,12 @@ impl<'f> Locator<'f> {
         let unreadable = |why: &str| {
             Problem::new(Code::BadRule, format!("{shown} cannot be read")).because(why.to_owned())
         };
+        let refused = |error: FileError| self.with_help_to_read(unreadable(&error.to_string()), &error);
         let real = self.files.canonical(sops_yaml).map_err(|_| unreadable("it is not there any more"))?;
         if !self.is_inside(&real) {
             return Err(self.outside("the .sops.yaml is outside the repository root", &real));
         }
-        let bytes = self.files.read(&real).map_err(|error| unreadable(&error.to_string()))?;
+        let bytes = self.files.read(&real).map_err(refused)?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8"))?;
         Rules::parse(&text, &shown)
     }
@@ -276,12 +294,14 @@ impl<'f> Locator<'f> {
     fn not_found(&self, path: &str, tried: &Path, error: &FileError) -> Problem {
         let what = match error {
             FileError::NotFound => format!("the origin file {path} is not there"),
-            FileError::Unreadable(_) => format!("the origin file {path} cannot be used"),
+            FileError::Denied | FileError::Unreadable(_) => {
+                format!("the origin file {path} cannot be used")
+            }
         };
-        let mut problem =
+        let problem =
             Problem::new(Code::OriginNotFound, what).because(format!("tried {}", self.shown(tried)));
-        if let FileError::Unreadable(why) = error {
-            problem = problem.because(why);
+        if *error != FileError::NotFound {
+            return self.with_help_to_read(problem.because(error.to_string()), error);
         }
         match &self.start {
             Start::Config { missing: Some(config), .. } => {
@@ -326,8 +346,9 @@ fn remote_config(path: &str) -> Problem {
 
 fn not_mounted(path: &str) -> Problem {
     Problem::new(Code::OriginNotFound, format!("the origin file {path} is in no mount of the container")).help(
-        "mount its directory (`mounts: [{type: bind, src: ., dst: /repo}]` in the function's annotation), or put the rules into \
-         spec.creationRules and set spec.integrity to skip",
+        "mount its directory: below the kustomization by `mounts: [{type: bind, src: ., dst: /repo}]` in the function's \
+         annotation, above it by --mount, too (docs/container.md); or put the rules into spec.creationRules and set \
+         spec.integrity to skip",
     )
 }
 

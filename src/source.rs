@@ -111,14 +111,27 @@ impl<'r> Sources<'r> {
         if !matches!(origin, Origin::Built(_) | Origin::Working(_)) {
             return None;
         }
-        let located = self.locator.origin_file(&origin).ok()?;
-        let rule = match self.locator.rules_for(&located) {
+        let (located, ruled) = match self.locator.origin_file(&origin) {
+            Ok(located) => {
+                let ruled = self.locator.rules_for(&located);
+                (Some(located), ruled)
+            }
+            // Where no file is looked at, the config's own rules stand over the path that the annotation names.
+            Err(problem)
+                if problem.code == Code::OriginNotFound && self.config.integrity == Integrity::Skip =>
+            {
+                (None, self.locator.rules_without_file(&origin))
+            }
+            Err(_) => return None,
+        };
+        let rule = match ruled {
             Ok(Ruled { rules, path }) => Ok(rules.for_path(&path).filter(|rule| wants(rule))?.to_string()),
             Err(problem) if problem.code == Code::NoRule => return None,
             Err(problem) => Err(problem),
         };
-        let sealed = self.is_encrypted(&located);
-        Some(Covered { origin: located.shown, rule, sealed })
+        let sealed = located.as_ref().is_some_and(|located| self.is_encrypted(located));
+        let origin = located.map_or_else(|| origin.path().unwrap_or_default().to_owned(), |file| file.shown);
+        Some(Covered { origin, rule, sealed })
     }
 
     /// Whether a file is encrypted, and holds no value in the clear that its selector covers.
@@ -249,10 +262,10 @@ impl<'r> Sources<'r> {
 
     /// The origin file, whole.
     fn read(&self, located: &Located, format: Format, let_pass: &mut Vec<Problem>) -> Found {
-        let unreadable = |why: &str| {
-            one(Problem::new(Code::OriginNotFound, "the origin file cannot be read").because(why.to_owned()))
-        };
-        let bytes = self.files.read(&located.file).map_err(|error| unreadable(&error.to_string()))?;
+        let bytes = self.files.read(&located.file).map_err(|error| {
+            let problem = Problem::new(Code::OriginNotFound, "the origin file cannot be read");
+            one(self.locator.with_help_to_read(problem.because(error.to_string()), &error))
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| one(Problem::new(Code::BadMetadata, "the origin file is not UTF-8")))?;
         let file = SealedFile::parse(&text, format).map_err(|problem| {

@@ -19,11 +19,20 @@ impl Ground {
         match self {
             // Joined as text, not through the disk: `..` behind a symbolic link must mean what kustomize meant.
             Self::Host(c) => Some(simple(&c.join(way))),
+            Self::Container(_) if way.starts_with('/') => None,
             Self::Container(mounts) => {
                 let below =
                     |mount: &Mount| Some(simple(&mount.target.join(path::below(&mount.source, way)?)));
-                mounts.iter().filter(|_| !way.starts_with('/')).find_map(below)
+                mounts.iter().find_map(below).or_else(|| beside(mounts, way))
             }
+        }
+    }
+
+    /// Whether a place is on the part of the disk that this process is told of: all of it, or a mount.
+    pub(super) fn knows(&self, place: &Path) -> bool {
+        match self {
+            Self::Host(_) => true,
+            Self::Container(mounts) => mounts.iter().any(|mount| place.starts_with(&mount.target)),
         }
     }
 
@@ -35,15 +44,48 @@ impl Ground {
         }
     }
 
-    /// How many directories above C something may be.
-    pub(super) fn highest(&self) -> usize {
+    /// Where C is on this disk. Its path there need not end as on the host.
+    pub(super) fn place_of_c(&self) -> Option<&Path> {
         match self {
-            Self::Host(c) => c.components().count(),
+            Self::Host(c) => Some(c),
             Self::Container(mounts) => {
-                mounts.iter().map(|mount| path::levels_up(&mount.source)).max().unwrap_or(0)
+                mounts.iter().find(|mount| is_c(mount)).map(|mount| mount.target.as_path())
             }
         }
     }
+
+    /// How many directories above C something may be.
+    pub(super) fn highest(&self) -> usize {
+        match self {
+            Self::Host(c) => depth(c),
+            Self::Container(mounts) => {
+                let above = mounts.iter().map(|mount| path::levels_up(&mount.source)).max();
+                above.unwrap_or(0).max(self.place_of_c().map_or(0, depth))
+            }
+        }
+    }
+}
+
+/// Where a path is that leads out of C, if C is mounted at its own place below a directory that the annotation may not
+/// mount, and the command line does: kustomize takes `--mount` for a directory above C, and tells no function of it.
+fn beside(mounts: &[Mount], way: &str) -> Option<PathBuf> {
+    let c = mounts.iter().find(|mount| is_c(mount))?;
+    if path::levels_up(way) > depth(&c.target) {
+        return None;
+    }
+    let place = simple(&c.target.join(way));
+    // What is mounted there is another directory.
+    let is_taken = mounts.iter().any(|mount| !is_c(mount) && place.starts_with(&mount.target));
+    (!is_taken).then_some(place)
+}
+
+/// Whether a mount is C itself.
+fn is_c(mount: &Mount) -> bool {
+    !mount.source.starts_with('/') && path::join(&mount.source, "").is_empty()
+}
+
+fn depth(path: &Path) -> usize {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).count()
 }
 
 /// A path without `.` and `..`, by its text alone.

@@ -382,3 +382,38 @@ fn a_container_may_name_its_root_and_rules_by_its_own_paths() {
     let problem = locator(&files, &function("/"), &config).rules_without_file(&built("a")).unwrap_err();
     assert_eq!(problem.causes, ["no mount of the container holds it"]);
 }
+
+/// `--mount` on the command line brings a directory above the kustomization, and no function is told of it.
+#[test]
+fn a_container_sees_beside_its_kustomization_where_that_is_mounted_at_its_own_place() {
+    let files = Memory::new([
+        ("/repo/.git/HEAD", ""),
+        ("/repo/.sops.yaml", RULES),
+        ("/repo/clusters/west/d.yaml", ""),
+        ("/repo/secrets/db.yaml", ""),
+        ("/shared/db.yaml", ""),
+    ]);
+    let mut config =
+        container("[{type: bind, src: ., dst: /repo/clusters/west}, {type: bind, src: more, dst: /shared}]");
+    config.identity.origin = Some("path: d.yaml\n".into());
+    let locator_of = |config: &Config| locator(&files, &function("/"), config);
+    let located = locator_of(&config).origin_file(&built("../../secrets/db.yaml")).unwrap();
+    assert_eq!(
+        (located.file.as_path(), located.shown.as_str()),
+        (Path::new("/repo/secrets/db.yaml"), "secrets/db.yaml")
+    );
+    assert_eq!(locator_of(&config).rules_for(&located).unwrap().path, "secrets/db.yaml");
+    // Another directory stands there, or nothing at all.
+    for path in ["../../../shared/db.yaml", "../../../../repo/secrets/db.yaml", "../../secrets/none.yaml"] {
+        let problem = locator_of(&config).origin_file(&built(path)).unwrap_err();
+        assert_eq!(problem.what, format!("the origin file {path} is in no mount of the container"));
+    }
+    // Without a repository in sight, only what the annotation mounts may be read, until the config names the root.
+    let files = Memory::new([("/repo/clusters/west/d.yaml", ""), ("/repo/secrets/db.yaml", "")]);
+    let there = |config: &Config| {
+        locator(&files, &function("/"), config).origin_file(&built("../../secrets/db.yaml"))
+    };
+    assert_eq!(there(&config).unwrap_err().code, Code::OriginOutsideRoot);
+    config.root = Some("../..".into());
+    assert_eq!(there(&config).unwrap().shown, "secrets/db.yaml");
+}

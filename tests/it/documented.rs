@@ -39,6 +39,7 @@ fn files_that_documents_refer_to_are_there() {
         "SECURITY.md",
         "docs/errors.md",
         "docs/recipes.md",
+        "docs/container.md",
         "docs/security.md",
         "docs/troubleshooting.md",
         "examples/README.md",

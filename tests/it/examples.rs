@@ -5,8 +5,9 @@ use std::fs;
 
 use crate::recipes::RECIPES;
 use crate::support::build::{kustomize, normalised};
+use crate::support::docker::private;
 use crate::support::run::{self, krm_sops, run, source};
-use crate::support::{Lab, Repo};
+use crate::support::{Docker, Lab, Repo};
 
 /// An example: the directory that is built, and kustomize's flags. Without flags, krm-sops is a filter after the build.
 const EXAMPLES: &[(&str, &[&str])] = &[
@@ -20,6 +21,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("examples/inline-rules", PLUGIN),
 ];
 const PLUGIN: &[&str] = &["--enable-alpha-plugins"];
+
+/// The examples that start a container, with the flags of their command but for the first.
+const CONTAINERS: &[(&str, &[&str])] = &[
+    ("examples/container-mount", &["--network"]),
+    ("examples/container-inline", &["--network"]),
+    (
+        "examples/container-credentials",
+        &["--network", "--as-current-user", "--mount", "type=bind,src=$PWD/.demo/aws,dst=/aws"],
+    ),
+];
 
 /// The examples where the repository has them, and the kustomization in its root.
 fn examples() -> Repo {
@@ -63,6 +74,30 @@ fn every_example_gives_the_decrypted_tree() {
 }
 
 #[test]
+fn every_example_with_a_container_gives_the_decrypted_tree() {
+    let Some(docker) = Docker::get() else { return };
+    let lab = Lab::new();
+    lab.make_demonstration_keys();
+    let repo = examples();
+    // What scripts/lab.sh puts there.
+    let keys = format!("[deployer]\naws_access_key_id = {}\naws_secret_access_key = lab\n", lab.caller());
+    repo.write(".demo/aws/credentials", &keys)
+        .write(".demo/aws/config", "[profile deployer]\nregion = us-west-2\n");
+    private(&repo.path(".demo/aws/credentials"), 0o600);
+    let root = repo.root().display().to_string();
+    for (directory, flags) in CONTAINERS {
+        let image = format!("image: krm-sops:{}\n", env!("CARGO_PKG_VERSION"));
+        let tested = format!("image: {}\n", docker.image());
+        repo.tamper(&format!("{directory}/decrypt.yaml"), |text| text.replace(&image, &tested));
+        let flags: Vec<String> = flags.iter().map(|flag| flag.replace("$PWD", &root)).collect();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let output = docker.build(&lab, &repo, &flags, directory).ok();
+        assert_eq!(output, lab.oracle(&repo, directory), "{directory}");
+        assert!(output.contains("demo-"), "{directory}: {output}");
+    }
+}
+
+#[test]
 fn the_top_level_needs_nothing_but_kustomize() {
     let lab = Lab::new();
     lab.make_demonstration_keys();
@@ -81,8 +116,11 @@ fn every_directory_is_an_example_with_its_command() {
         .filter(|entry| entry.path().is_dir())
         .map(|entry| entry.file_name().into_string().expect("a name in UTF-8"))
         .collect();
-    let example = |directory: &&str| directory.split('/').nth(1).expect("a name").to_owned();
-    let tested: BTreeSet<String> = EXAMPLES.iter().map(|(directory, _)| example(directory)).collect();
+    let example = |directory: &str| directory.split('/').nth(1).expect("a name").to_owned();
+    let containers = CONTAINERS.iter().map(|(directory, flags)| (*directory, [PLUGIN, flags].concat()));
+    let all: Vec<(&str, Vec<&str>)> =
+        EXAMPLES.iter().map(|(directory, flags)| (*directory, flags.to_vec())).chain(containers).collect();
+    let tested: BTreeSet<String> = all.iter().map(|(directory, _)| example(directory)).collect();
     let recipes: BTreeSet<String> = RECIPES.iter().map(|recipe| (*recipe).to_owned()).collect();
     assert_eq!(there, &tested | &recipes);
 
@@ -92,8 +130,8 @@ fn every_directory_is_an_example_with_its_command() {
     }
     for name in &tested {
         let told =
-            EXAMPLES.iter().filter(|(directory, _)| example(directory) == *name).any(|(directory, flags)| {
-                let command: Vec<&str> = ["kustomize", "build"].iter().chain(*flags).copied().collect();
+            all.iter().filter(|(directory, _)| example(directory) == *name).any(|(directory, flags)| {
+                let command: Vec<&str> = ["kustomize", "build"].iter().chain(flags).copied().collect();
                 let filter = if flags.is_empty() { r" \| krm-sops decrypt -C " } else { "`" };
                 readme.contains(&format!("`{} {directory}{filter}", command.join(" ")))
             });

@@ -14,10 +14,12 @@
 mod architecture;
 mod attacks;
 mod aws;
+mod container;
 mod documented;
 mod examples;
 mod gate;
 mod generators;
+mod image;
 mod kustomize;
 mod lab;
 mod patches;

@@ -181,7 +181,8 @@ impl Lab {
             .env("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    fn caller(&self) -> String {
+    /// The access key id of the caller of krm-sops, which is also the web identity that the stand-in takes for it.
+    pub(crate) fn caller(&self) -> String {
         format!("AKIACALLER{:06}", self.number)
     }
 

@@ -6,6 +6,7 @@
 pub(crate) mod aws;
 pub(crate) mod build;
 pub(crate) mod canary;
+pub(crate) mod docker;
 pub(crate) mod expect;
 pub(crate) mod platform;
 pub(crate) mod repo;
@@ -13,6 +14,7 @@ pub(crate) mod run;
 
 pub(crate) use aws::{Call, Fault, Lab};
 pub(crate) use build::Mode;
+pub(crate) use docker::Docker;
 pub(crate) use platform::{EAST, Platform, WEST};
 pub(crate) use repo::Repo;
 pub(crate) use run::Finished;

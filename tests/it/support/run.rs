@@ -77,6 +77,11 @@ impl std::fmt::Display for Finished {
 
 /// Runs a program to its end, with this on its standard input.
 pub(crate) fn run(command: &mut Command, stdin: &str) -> Finished {
+    run_within(LIMIT, command, stdin)
+}
+
+/// Likewise, for what may take longer.
+pub(crate) fn run_within(limit: Duration, command: &mut Command, stdin: &str) -> Finished {
     let started = Instant::now();
     let shown = shown(command);
     let mut child = command
@@ -91,7 +96,7 @@ pub(crate) fn run(command: &mut Command, stdin: &str) -> Finished {
     let writer = thread::spawn(move || drop(input.write_all(stdin.as_bytes())));
     let stdout = collect(child.stdout.take().expect("stdout is piped"));
     let stderr = collect(child.stderr.take().expect("stderr is piped"));
-    let code = wait(&mut child, &shown);
+    let code = wait(&mut child, &shown, limit);
     writer.join().expect("the writer does not panic");
     let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("the reader does not panic"));
     Finished { command: shown, code, stdout, stderr, took: started.elapsed() }
@@ -105,16 +110,16 @@ fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-fn wait(child: &mut Child, shown: &str) -> Option<i32> {
+fn wait(child: &mut Child, shown: &str, limit: Duration) -> Option<i32> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return status.code();
         }
-        if started.elapsed() > LIMIT {
+        if started.elapsed() > limit {
             // Only this child, by its handle.
             let _ = child.kill();
-            panic!("`{shown}` did not end within {LIMIT:?}");
+            panic!("`{shown}` did not end within {limit:?}");
         }
         thread::sleep(Duration::from_millis(2));
     }
