@@ -37,7 +37,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("cli", &["commands", "config", "edge", "locate"]),
 ];
-const VOCABULARY: &[&str] = &["diagnostics", "field_path", "files", "master_key", "secret", "service_address"];
+const VOCABULARY: &[&str] =
+    &["diagnostics", "field_path", "files", "master_key", "secret", "service_address"];
 
 /// Every `.rs` file below a directory of this project.
 fn rust_files(directory: &str) -> Vec<PathBuf> {

@@ -16,6 +16,7 @@ mod attacks;
 mod aws;
 mod documented;
 mod examples;
+mod keyservice;
 mod kustomize;
 mod lab;
 mod random;

@@ -142,18 +142,36 @@ impl Lab {
 
     /// From now on, this goes wrong for the calls of krm-sops (not for those of sops).
     pub(crate) fn fault(&self, fault: Fault) {
-        self.standin.ask("fault", &fault.with("caller", self.caller()).0);
+        self.fault_of(&self.caller(), fault);
+    }
+
+    /// From now on, this goes wrong for the calls of a keyservice.
+    pub(crate) fn fault_of_service(&self, fault: Fault) {
+        self.fault_of(&self.service(), fault);
+    }
+
+    fn fault_of(&self, caller: &str, fault: Fault) {
+        self.standin.ask("fault", &fault.with("caller", caller).0);
     }
 
     /// The calls that krm-sops made, in the order in which they came.
     pub(crate) fn calls(&self) -> Vec<Call> {
-        let calls = self.standin.ask("calls", &json!({"caller": self.caller()}));
+        self.calls_of(&self.caller())
+    }
+
+    /// The calls that a keyservice made.
+    pub(crate) fn calls_of_service(&self) -> Vec<Call> {
+        self.calls_of(&self.service())
+    }
+
+    fn calls_of(&self, caller: &str) -> Vec<Call> {
+        let calls = self.standin.ask("calls", &json!({"caller": caller}));
         serde_json::from_value(calls).expect("calls as the stand-in writes them")
     }
 
     /// Every data key that was wrapped or unwrapped in this lab, in base64.
     pub(crate) fn data_keys(&self) -> Vec<String> {
-        let keys = [self.caller(), self.encrypter()].map(|caller| {
+        let keys = [self.caller(), self.encrypter(), self.service()].map(|caller| {
             serde_json::from_value(self.standin.ask("data-keys", &json!({"caller": caller})))
                 .unwrap_or_else(|error| panic!("data keys are strings: {error}"))
         });
@@ -173,6 +191,11 @@ impl Lab {
         self.environment(command, &self.encrypter())
     }
 
+    /// Gives a keyservice credentials of its own, so that its calls are told apart, too.
+    pub(crate) fn for_service<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        self.environment(command, &self.service())
+    }
+
     fn environment<'c>(&self, command: &'c mut Command, access_key: &str) -> &'c mut Command {
         command
             .env("AWS_ENDPOINT_URL", self.url())
@@ -187,6 +210,10 @@ impl Lab {
 
     fn encrypter(&self) -> String {
         format!("AKIASOPS{:08}", self.number)
+    }
+
+    fn service(&self) -> String {
+        format!("AKIASERVICE{:05}", self.number)
     }
 }
 

@@ -7,12 +7,14 @@ pub(crate) mod aws;
 pub(crate) mod build;
 pub(crate) mod canary;
 pub(crate) mod expect;
+pub(crate) mod keyservice;
 pub(crate) mod platform;
 pub(crate) mod repo;
 pub(crate) mod run;
 
 pub(crate) use aws::{Call, Fault, Lab};
 pub(crate) use build::Mode;
+pub(crate) use keyservice::Keyservice;
 pub(crate) use platform::{EAST, Platform, WEST};
 pub(crate) use repo::Repo;
 pub(crate) use run::Finished;
