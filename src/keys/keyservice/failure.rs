@@ -9,7 +9,7 @@ use std::time::Duration;
 use tonic::{Code as Grpc, Status};
 
 use crate::diagnostics::{Code, Problem};
-use crate::master_key::Grant;
+use crate::master_key::{Grant, KeyKind};
 use crate::service_address::ServiceAddress;
 
 /// The longest text of a service that is quoted, in characters.
@@ -42,14 +42,15 @@ pub(super) enum Failure {
 impl Failure {
     /// A connection that the operating system did not make.
     pub(super) fn unreachable(error: &io::Error, address: &ServiceAddress) -> Self {
-        const START: &str = "start it (`sops keyservice --network unix --address PATH`), and check spec.keyservices; \
-             a container function sees only the sockets that its `mounts` list, where they are mounted";
+        const START: &str = "start it (`sops keyservice`, with the --network and --address that spec.keyservices \
+             names); a container function sees only the sockets that its `mounts` list, where they are mounted";
         let socket = matches!(address, ServiceAddress::Unix(_));
         let (why, help) = match error.kind() {
             io::ErrorKind::NotFound if socket => ("there is no such socket".to_owned(), START),
             io::ErrorKind::PermissionDenied if socket => (
                 "the socket's permissions do not let us in".to_owned(),
-                "let the user that runs this write to the socket; sops makes it for its own user alone",
+                "let the user that runs this write to the socket: sops makes it for its own user alone, and \
+                 kustomize runs containers as nobody, unless given --as-current-user",
             ),
             io::ErrorKind::ConnectionRefused => ("nobody listens there".to_owned(), START),
             _ => (error.to_string(), START),
@@ -59,7 +60,11 @@ impl Failure {
 
     /// A status that came from the other side.
     pub(super) fn answered(status: &Status) -> Self {
-        let said = format!("it answered {:?}: {}", status.code(), presentable(status.message()));
+        let text = presentable(status.message());
+        let said = match status.code() {
+            Grpc::Unknown => format!("it answered: {text}"),
+            code => format!("it answered {code:?}: {text}"),
+        };
         match status.code() {
             Grpc::Unimplemented => Self::Strange(said),
             Grpc::Unavailable
@@ -110,7 +115,7 @@ impl Failure {
 
 /// What is said where no service unwrapped a grant's data key: each service, and why it did not. `failed` is not empty.
 pub(super) fn problem(grant: &Grant, failed: &[(&ServiceAddress, Failure)]) -> Problem {
-    let key = match grant.role.as_ref().filter(|_| grant.key.kind == crate::master_key::KeyKind::AwsKms) {
+    let key = match grant.role.as_ref().filter(|_| grant.key.kind == KeyKind::AwsKms) {
         Some(role) => format!("{} as {role}", grant.key),
         None => grant.key.to_string(),
     };
@@ -163,7 +168,7 @@ fn could_be_key(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::master_key::{KeyKind, MasterKey};
+    use crate::master_key::MasterKey;
 
     #[test]
     fn a_text_is_shown_without_what_could_be_a_key() {
@@ -202,7 +207,7 @@ mod tests {
         let addresses = ["unix:///a.sock", "tcp://h:1"].map(|url| ServiceAddress::parse(url).unwrap());
         let [socket, port] = &addresses;
         let gone = Failure::unreachable(&io::ErrorKind::NotFound.into(), socket);
-        let no = Failure::Refused("it answered Unknown: no".into());
+        let no = Failure::Refused("it answered: no".into());
         let key = MasterKey::new(KeyKind::AwsKms, "arn");
         let grant = Grant { key, wrapped: String::new(), role: Some("role".into()), profile: None };
         let both = problem(&grant, &[(socket, gone.clone()), (port, no.clone())]);
@@ -210,10 +215,7 @@ mod tests {
         assert_eq!(both.what, "none of the 2 keyservices unwrapped the data key with arn as role");
         assert_eq!(
             both.causes,
-            [
-                "unix:///a.sock: it cannot be reached: there is no such socket",
-                "tcp://h:1: it answered Unknown: no"
-            ]
+            ["unix:///a.sock: it cannot be reached: there is no such socket", "tcp://h:1: it answered: no"]
         );
         assert_eq!(both.help.as_deref(), Some(no.help()));
         assert_eq!(problem(&grant, &[(socket, gone)]).code, Code::KmsUnreachable);
