@@ -264,6 +264,53 @@ fn many_files_share_one_connection_and_the_calls_are_bounded() {
 }
 
 #[test]
+fn a_function_whose_container_has_the_socket_mounted() {
+    let lab = Lab::new();
+    let service = Keyservice::on_socket(&lab);
+    let key = lab.open_key("us-west-2");
+    let repo = with_rule(&lab, &format!("  kms: {key}\n"), "");
+    let sealed = repo.read("secret.yaml");
+    let indented: String = sealed.lines().flat_map(|line| ["  ", line, "\n"]).collect();
+    // As kustomize passes it on. The places in the container are those that the files have on this machine.
+    let input = format!(
+        "apiVersion: config.kubernetes.io/v1
+kind: ResourceList
+items:
+- metadata:
+    name: database
+    annotations:
+      config.kubernetes.io/origin: 'path: secret.yaml'
+{}functionConfig:
+  apiVersion: krm-sops.dev/v1
+  kind: SopsDecrypt
+  metadata:
+    name: decrypt
+    annotations:
+      config.kubernetes.io/origin: 'path: decrypt.yaml'
+      config.kubernetes.io/function: |
+        container:
+          image: krm-sops
+          mounts:
+          - {{type: bind, src: ., dst: {}}}
+          - {{type: bind, src: ./sops.sock, dst: {}}}
+  spec:
+    keyservices: ['{}']
+",
+        indented
+            .replace("  metadata:\n      name: database\n", "")
+            .replace("      labels:\n          team: platform\n", ""),
+        repo.root().display(),
+        service.socket().display(),
+        service.url
+    );
+    let mut command = run::command(run::krm_sops());
+    command.current_dir("/");
+    let output = run(&mut command, &input).ok();
+    assert!(output.contains("password: canary-password") && !output.contains("ENC["), "{output}");
+    assert_eq!(lab.calls_of_service().len(), 1);
+}
+
+#[test]
 fn an_address_is_checked_before_anything_is_read() {
     let platform = platform(&["unix:/run/sops.sock"], "");
     let also = ["spec.keyservices", "did you mean unix:///run/sops.sock?"];
