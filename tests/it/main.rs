@@ -14,6 +14,7 @@
 mod architecture;
 mod attacks;
 mod aws;
+mod credentials;
 mod documented;
 mod examples;
 mod keyservice;

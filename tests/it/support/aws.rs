@@ -20,6 +20,12 @@ pub(crate) struct Lab {
     number: usize,
 }
 
+/// Credentials of a session. Their secret key is `lab`, as that of all in the lab.
+pub(crate) struct Credentials {
+    pub(crate) access_key: String,
+    pub(crate) token: String,
+}
+
 /// A call that AWS got, as the stand-in wrote it down.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Call {
@@ -75,6 +81,11 @@ impl Fault {
         self.with("error", code)
     }
 
+    /// What the error says.
+    pub(crate) fn message(self, message: &str) -> Self {
+        self.with("message", message)
+    }
+
     /// The HTTP status of the error; 400 unless told.
     pub(crate) fn status(self, status: u16) -> Self {
         self.with("status", status)
@@ -126,9 +137,20 @@ impl Lab {
 
     /// Gives a command the credentials of a session of a role, instead of the caller's own.
     pub(crate) fn as_role(&self, command: &mut Command, role: &str) {
+        let session = self.session(role);
+        self.environment(command, &session.access_key).env("AWS_SESSION_TOKEN", session.token);
+    }
+
+    /// Credentials of a session of a role, as AWS gives them to what runs as that role.
+    pub(crate) fn session(&self, role: &str) -> Credentials {
         let session = self.standin.ask("session", &json!({"caller": self.caller(), "role": role}));
         let part = |name: &str| session[name].as_str().expect("a string").to_owned();
-        self.environment(command, &part("access_key")).env("AWS_SESSION_TOKEN", part("token"));
+        Credentials { access_key: part("access_key"), token: part("token") }
+    }
+
+    /// Lets whoever has this token be this role, as a cluster's identity provider does; counted as the caller.
+    pub(crate) fn trust(&self, token: &str, role: &str) {
+        self.standin.ask("web-identity", &json!({"token": token, "role": role, "caller": self.caller()}));
     }
 
     /// Makes a role that every caller but itself may assume; returns its ARN.
@@ -204,7 +226,8 @@ impl Lab {
             .env("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    fn caller(&self) -> String {
+    /// The caller of krm-sops, by its access key.
+    pub(crate) fn caller(&self) -> String {
         format!("AKIACALLER{:06}", self.number)
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod build;
 pub(crate) mod canary;
 pub(crate) mod expect;
 pub(crate) mod keyservice;
+pub(crate) mod metadata;
 pub(crate) mod platform;
 pub(crate) mod repo;
 pub(crate) mod run;
