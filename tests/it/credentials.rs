@@ -5,7 +5,7 @@ use std::process::Command;
 
 use krm_sops::diagnostics::Code;
 
-use crate::support::metadata::Metadata;
+use crate::support::metadata::{Metadata, of_container, of_instance};
 use crate::support::{Fault, Finished, Lab, Mode, Platform, canary, expect};
 
 const DIRECTORY: &str = "clusters/us-west-2-platform-engineering-sbx";
@@ -199,7 +199,7 @@ fn a_container_as_of_eks_pod_identity() {
     const TOKEN: &str = "a-token-of-the-pod";
     let caller = Caller::new();
     let pod = caller.lab().role("pod");
-    let service = Metadata::of_container(TOKEN, &caller.lab().session(&pod));
+    let service = Metadata::start(of_container(Some(TOKEN), &caller.lab().session(&pod)));
     let file = caller.file("token", TOKEN);
     let url = format!("{}/v1/credentials", service.url);
     let environment = [
@@ -222,7 +222,7 @@ fn a_container_with_its_token_in_the_environment() {
     const TOKEN: &str = "Bearer of-the-container";
     let caller = Caller::new();
     let task = caller.lab().role("task");
-    let service = Metadata::of_container(TOKEN, &caller.lab().session(&task));
+    let service = Metadata::start(of_container(Some(TOKEN), &caller.lab().session(&task)));
     let environment = [
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.url.as_str()),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN),
@@ -235,7 +235,7 @@ fn a_container_with_its_token_in_the_environment() {
 fn the_metadata_of_an_instance() {
     let caller = Caller::new();
     let node = caller.lab().role("node");
-    let service = Metadata::of_instance("node", &caller.lab().session(&node));
+    let service = Metadata::start(of_instance("node", &caller.lab().session(&node)));
     let environment =
         [("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url.as_str()), ("AWS_EC2_METADATA_DISABLED", "false")];
     caller.decrypts(&environment);
@@ -248,7 +248,7 @@ fn metadata_that_hands_out_the_rules_own_role() {
     // As kube2iam and kiam do for a pod that is annotated with the role, and as a pod's own role is by IRSA.
     let caller = Caller::new();
     let role = caller.platform.role.clone();
-    let service = Metadata::of_instance("flux-secrets", &caller.lab().session(&role));
+    let service = Metadata::start(of_instance("flux-secrets", &caller.lab().session(&role)));
     let environment =
         [("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url.as_str()), ("AWS_EC2_METADATA_DISABLED", "false")];
     caller.decrypts(&environment);
@@ -256,6 +256,33 @@ fn metadata_that_hands_out_the_rules_own_role() {
         caller.seen().into_iter().map(|(action, by, _)| (action, by)).collect();
     let expected = ["AssumeRole", "GetCallerIdentity", "Decrypt"];
     assert_eq!(actions, expected.map(|action| (action.to_owned(), Some(role.clone()))));
+}
+
+#[test]
+#[ignore = "needs a network of its own with the addresses that AWS uses: `make test-long` gives it one"]
+fn containers_and_instances_at_the_addresses_that_aws_uses() {
+    const TOKEN: &str = "a-token-of-the-pod";
+    let caller = Caller::new();
+    let [task, pod, node] = ["task", "pod", "node"].map(|name| caller.lab().role(name));
+    let session = |role: &str| caller.lab().session(role);
+    let _ecs = Metadata::at("169.254.170.2:80", of_container(None, &session(&task)));
+    let _eks = Metadata::at("169.254.170.23:80", of_container(Some(TOKEN), &session(&pod)));
+    let _ec2 = Metadata::at("169.254.169.254:80", of_instance("node", &session(&node)));
+    let file = caller.file("token", TOKEN);
+    // No proxy may stand between them: it would answer for another machine, or, as this one, for nobody.
+    let proxies = [("HTTP_PROXY", "http://127.0.0.1:9"), ("HTTPS_PROXY", "http://127.0.0.1:9")];
+    let ecs = [("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/4e1f")];
+    let eks = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.as_str()),
+    ];
+    let ec2 = [("AWS_EC2_METADATA_DISABLED", "false")];
+    let mut expected = Vec::new();
+    for (environment, role) in [(&ecs[..], task), (&eks[..], pod), (&ec2[..], node)] {
+        caller.decrypts(&[environment, &proxies[..]].concat());
+        expected.extend(caller.by_way_of(Some(&role)));
+    }
+    assert_eq!(caller.seen(), expected);
 }
 
 #[test]

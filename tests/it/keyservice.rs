@@ -163,6 +163,14 @@ fn a_service_that_is_denied_is_quoted() {
         ["Secret database", "database.yaml", &service.url, &platform.role, "AccessDenied", "the lab says no"];
     platform.assert_refused(DIRECTORY, &[Code::KmsDenied], &also);
     assert!(platform.lab.calls().is_empty(), "and nothing is tried from here");
+    // AWS quotes a request whose signature it does not like, with its session token, and sops passes that on.
+    let quoted = "The Canonical String should have been\nx-amz-security-token:canary";
+    let fault = Fault::on("sts", "AssumeRole").error("SignatureDoesNotMatch").status(403).message(quoted);
+    let platform = Platform::new();
+    let service = Keyservice::on_socket(&platform.lab);
+    ask(&platform, &[&service.url], "");
+    platform.lab.fault_of_service(fault);
+    platform.assert_refused(DIRECTORY, &[Code::KmsDenied], &["SignatureDoesNotMatch", &service.url]);
 }
 
 #[test]

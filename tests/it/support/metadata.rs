@@ -35,6 +35,9 @@ impl Request {
     }
 }
 
+/// A status and a body.
+pub(crate) type Answer = (u16, String);
+
 /// A running service, which ends with the test process.
 pub(crate) struct Metadata {
     /// Where it listens: `http://127.0.0.1:PORT`.
@@ -43,9 +46,14 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Answers each request with a status and a body.
-    pub(crate) fn start(answer: impl Fn(&Request) -> (u16, String) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    /// On a port of this machine: answers each request with a status and a body.
+    pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + 'static) -> Self {
+        Self::at("127.0.0.1:0", answer)
+    }
+
+    /// At this address, with its port.
+    pub(crate) fn at(address: &str, answer: impl Fn(&Request) -> Answer + Send + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
@@ -63,32 +71,41 @@ impl Metadata {
         Self { url, asked }
     }
 
-    /// EC2's instance metadata, version 2: nothing without a token of its own.
-    pub(crate) fn of_instance(name: &'static str, credentials: &Credentials) -> Self {
-        const ROLES: &str = "GET /latest/meta-data/iam/security-credentials/";
-        const TOKEN: &str = "a-token-of-the-instance";
-        let credentials = document(credentials, &json!({"Code": "Success", "Type": "AWS-HMAC"}));
-        Self::start(move |request| match request.line.strip_prefix(ROLES) {
-            _ if request.line == "PUT /latest/api/token" => (200, TOKEN.into()),
-            _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => (401, String::new()),
-            Some("") => (200, name.into()),
-            Some(asked) if asked == name => (200, credentials.clone()),
-            _ => (404, String::new()),
-        })
-    }
-
-    /// The service of a container, which wants this in `Authorization`.
-    pub(crate) fn of_container(authorization: &'static str, credentials: &Credentials) -> Self {
-        let credentials = document(credentials, &json!({}));
-        Self::start(move |request| match request.header("authorization") {
-            Some(given) if given == authorization => (200, credentials.clone()),
-            _ => (401, String::from("{\"code\": \"unauthorized\", \"message\": \"no\"}")),
-        })
-    }
-
     /// What it was asked, and its status: `GET /v1/credentials 200`.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("the log").clone()
+    }
+}
+
+/// What EC2's instance metadata answers, version 2: nothing without a token of its own.
+pub(crate) fn of_instance(
+    name: &'static str,
+    credentials: &Credentials,
+) -> impl Fn(&Request) -> Answer + Send + 'static {
+    const ROLES: &str = "GET /latest/meta-data/iam/security-credentials/";
+    const TOKEN: &str = "a-token-of-the-instance";
+    let credentials = document(credentials, &json!({"Code": "Success", "Type": "AWS-HMAC"}));
+    move |request| match request.line.strip_prefix(ROLES) {
+        _ if request.line == "PUT /latest/api/token" => (200, TOKEN.into()),
+        _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => (401, String::new()),
+        Some("") => (200, name.into()),
+        Some(asked) if asked == name => (200, credentials.clone()),
+        _ => (404, String::new()),
+    }
+}
+
+/// What the service of a container answers, which may want something in `Authorization`.
+pub(crate) fn of_container(
+    authorization: Option<&'static str>,
+    credentials: &Credentials,
+) -> impl Fn(&Request) -> Answer + Send + 'static {
+    let credentials = document(credentials, &json!({}));
+    move |request| {
+        if request.header("authorization") == authorization {
+            (200, credentials.clone())
+        } else {
+            (401, String::from("{\"code\": \"unauthorized\", \"message\": \"no\"}"))
+        }
     }
 }
 
