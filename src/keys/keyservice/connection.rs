@@ -89,7 +89,7 @@ impl Service {
         let wait = CONNECT_TIMEOUT.min(self.timeout / 3);
         let made = match tokio::time::timeout(wait, connect(&self.address)).await {
             Ok(made) => made,
-            Err(_) => Err(Failure::NotAccepted(wait)),
+            Err(_) => Err(Failure::NotAccepted),
         };
         let number = broken + 1;
         *connection = match &made {

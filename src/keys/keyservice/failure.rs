@@ -23,8 +23,8 @@ const SHORTEST_KEY: usize = 32;
 pub(super) enum Failure {
     /// The service could not be connected to: why, and what to do.
     Unreachable(String, &'static str),
-    /// The service did not accept the connection in this time.
-    NotAccepted(Duration),
+    /// The service did not accept the connection in time.
+    NotAccepted,
     /// The connection broke: why.
     Broken(String),
     /// There was no answer in this time.
@@ -88,7 +88,7 @@ impl Failure {
     fn cause(&self) -> String {
         match self {
             Self::Unreachable(why, _) => format!("it cannot be reached: {why}"),
-            Self::NotAccepted(time) => format!("it did not accept a connection within {time:?}"),
+            Self::NotAccepted => String::from("it did not accept a connection in time"),
             Self::Broken(why) => format!("the connection broke: {why}"),
             Self::Late(time) => format!("it gave no answer within {time:?}"),
             Self::Refused(said) | Self::Trouble(said) | Self::Strange(said) => said.clone(),
@@ -99,7 +99,7 @@ impl Failure {
     fn help(&self) -> &'static str {
         match self {
             Self::Unreachable(_, help) => help,
-            Self::NotAccepted(_) | Self::Late(_) => {
+            Self::NotAccepted | Self::Late(_) => {
                 "look at the service: it may wait for the network, or for a person (`--prompt`); spec.aws.timeout bounds the wait"
             }
             Self::Broken(_) | Self::Strange(_) | Self::Empty => {
