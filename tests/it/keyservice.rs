@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use krm_sops::diagnostics::Code;
 
-use crate::support::keyservice::{Pretender, free_address};
+use crate::support::keyservice::Pretender;
 use crate::support::platform::DATABASE;
 use crate::support::run::{self, run};
 use crate::support::{Fault, Keyservice, Lab, Mode, Platform, Repo, WEST, expect};
@@ -178,10 +178,10 @@ fn the_next_service_is_asked_where_one_fails() {
     let platform = Platform::new();
     let service = Keyservice::on_socket(&platform.lab);
     let missing = format!("unix://{}", platform.repo.path("../missing.sock").display());
-    let nobody = format!("tcp://{}", free_address());
-    ask(&platform, &[&missing, &nobody, &service.url], "");
+    let nobody = "tcp://127.0.0.1:9";
+    ask(&platform, &[&missing, nobody, &service.url], "");
     assert!(platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin).ok().contains("canary-password"));
-    ask(&platform, &[&missing, &nobody], "");
+    ask(&platform, &[&missing, nobody], "");
     let also = [
         "none of the 2 keyservices",
         "missing.sock: it cannot be reached: there is no such socket",
@@ -229,8 +229,11 @@ fn a_service_that_dies_in_the_middle() {
         service.kill();
         build.join().expect("the build does not panic")
     });
-    let also = ["Secret database", &service.url, "nobody listens there"];
+    let also = ["Secret database", &service.url];
     expect::refused(&platform.lab, &platform.repo, &built, &[Code::KmsUnreachable], &also);
+    // On a busy machine the system may take its time to take the socket down: then the second connection breaks, too.
+    let causes = ["nobody listens there", "the connection broke"];
+    assert!(causes.iter().any(|cause| built.stderr.contains(cause)), "{built}");
     assert!(built.took < Duration::from_secs(15), "{:?}", built.took);
 }
 

@@ -28,6 +28,10 @@ use crate::service_address::ServiceAddress;
 /// The longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The pause before a connection that broke is made anew. A service that dies closes its connections before its socket:
+/// without a pause, the next connection would still be taken, and break likewise.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// No answer of a keyservice comes near this: a data key has 32 bytes. Bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
@@ -71,6 +75,7 @@ impl Service {
         let (http, number) = self.connection(0).await?;
         match call(http, request.clone()).await {
             Err(Failure::Broken(_)) => {
+                tokio::time::sleep(PAUSE).await;
                 let (http, _) = self.connection(number).await?;
                 call(http, request.clone()).await
             }

@@ -89,7 +89,7 @@ impl Drop for Keyservice {
 }
 
 /// An address where nobody listens.
-pub(crate) fn free_address() -> String {
+fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").to_string()
 }
