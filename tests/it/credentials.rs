@@ -5,7 +5,7 @@ use std::process::Command;
 
 use krm_sops::diagnostics::Code;
 
-use crate::support::metadata::{Metadata, of_container, of_instance};
+use crate::support::metadata::{Metadata, of_container, of_instance, of_sign_on};
 use crate::support::{Fault, Finished, Lab, Mode, Platform, canary, expect};
 
 const DIRECTORY: &str = "clusters/us-west-2-platform-engineering-sbx";
@@ -164,6 +164,35 @@ fn a_credential_process() {
     caller.refused(&environment, Code::KmsDenied, &["credential_process"]);
     caller.file("config", "[default]\ncredential_process = sh -c 'echo hunter2 >&2; exit 3'\n");
     caller.refused(&environment, Code::KmsDenied, &["exit status: 3", "credential_process"]);
+}
+
+#[test]
+fn a_sign_on_as_aws_sso_login_leaves_it() {
+    const TOKEN: &str = "hunter2-of-the-sign-on";
+    let caller = Caller::new();
+    let person = caller.lab().role("person");
+    let portal = Metadata::start(of_sign_on(TOKEN, &caller.lab().session(&person)));
+    let account = "sso_account_id = 123456789012\nsso_role_name = person\nsso_session = lab\n";
+    let session = "[sso-session lab]\nsso_region = us-east-1\nsso_start_url = https://lab.example/start\n";
+    let file = caller.file("config", &format!("[default]\n{account}{session}"));
+    let home = caller.platform.repo.root().display().to_string();
+    // The name of the file is SHA-1 of the session's name.
+    let cached = ".aws/sso/cache/3953f9ddf975ab5097ee468d99555c5b441169bf.json";
+    let token = format!(r#"{{"accessToken": "{TOKEN}", "expiresAt": "2099-01-01T00:00:00Z"}}"#);
+    caller.file(cached, &token);
+    let environment =
+        [("AWS_CONFIG_FILE", file.as_str()), ("AWS_ENDPOINT_URL_SSO", &portal.url), ("HOME", &home)];
+    caller.decrypts(&environment);
+    assert_eq!(caller.seen(), caller.by_way_of(Some(&person)));
+    assert_eq!(portal.asked().len(), 1, "{:?}", portal.asked());
+
+    let login = "aws sso login";
+    caller.file(cached, &token.replace("2099", "2019"));
+    caller.refused(&environment, Code::KmsDenied, &[login]);
+    caller.file(cached, &token.replace("-of-the", "-of-another"));
+    caller.refused(&environment, Code::KmsDenied, &[login]);
+    std::fs::remove_file(caller.platform.repo.path(cached)).expect("the token is there");
+    caller.refused(&environment, Code::KmsDenied, &[login]);
 }
 
 #[test]

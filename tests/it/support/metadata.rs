@@ -1,4 +1,4 @@
-//! Services that hand out credentials to what runs beside them: EC2's instance metadata, ECS' and EKS' containers.
+//! Services that hand out credentials: EC2's instance metadata, ECS' and EKS' containers, the portal of single sign-on.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -105,6 +105,27 @@ pub(crate) fn of_container(
             (200, credentials.clone())
         } else {
             (401, String::from("{\"code\": \"unauthorized\", \"message\": \"no\"}"))
+        }
+    }
+}
+
+/// What the portal of AWS' single sign-on answers to who brings the token that `aws sso login` left.
+pub(crate) fn of_sign_on(
+    token: &'static str,
+    credentials: &Credentials,
+) -> impl Fn(&Request) -> Answer + Send + 'static {
+    let role = json!({
+        "accessKeyId": credentials.access_key,
+        "secretAccessKey": "lab",
+        "sessionToken": credentials.token,
+        "expiration": 4_070_908_800_000_u64,
+    });
+    let answer = json!({"roleCredentials": role}).to_string();
+    move |request| {
+        let asked = request.line.starts_with("GET /federation/credentials?");
+        match request.header("x-amz-sso_bearer_token") {
+            Some(given) if asked && given == token => (200, answer.clone()),
+            _ => (401, String::from("{\"__type\": \"UnauthorizedException\", \"message\": \"no\"}")),
         }
     }
 }
