@@ -105,6 +105,7 @@ fn the_default_profile_and_aws_profile() {
         ("AWS_SECRET_ACCESS_KEY", "lab"),
     ];
     caller.decrypts(&environment);
+    assert_eq!(caller.seen(), [caller.by_way_of(None), caller.by_way_of(None)].concat());
     let also = ["absent", "AWS_PROFILE"];
     caller.refused(&[("AWS_CONFIG_FILE", &file), ("AWS_PROFILE", "absent")], Code::KmsDenied, &also);
 }
