@@ -11,7 +11,7 @@ file that one stand-in encrypted can be decrypted by the next. That is for demon
 
 `--until-eof` ends it when its standard input does, so that it cannot outlive the program that started it.
 
-Tests steer it by POSTing JSON to /_lab/key, role, session and fault, and read /_lab/calls and data-keys.
+Tests steer it by POSTing JSON to /_lab/key, role, session, web-identity and fault, and read /_lab/calls and data-keys.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 ACCOUNT = "123456789012"  # moto's default account
+WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 KEY_ID_LENGTH = 36  # a wrapped data key of moto's begins with the id of the key that wrapped it
 
 
@@ -72,6 +73,8 @@ class Call:
         else:
             self.asked = {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
             self.action = self.asked.get("Action", "")
+        if self.action == WEB_IDENTITY:
+            self.service = "sts"  # it is not signed: who asks has no credentials yet
 
     def target(self):
         """What the call is about: a key's ARN or a role's ARN."""
@@ -107,6 +110,7 @@ class Standin:
         self.calls = []
         self.data_keys = {}  # caller → base64 of each data key that it wrapped or unwrapped
         self.sessions = {}  # access key id → what AssumeRole gave out with it
+        self.web_identities = {}  # token → the caller that has it, and the role that trusts it
         self.faults = []
         self.in_flight = collections.Counter()  # by caller: tests run side by side
 
@@ -124,10 +128,8 @@ class Standin:
     def answer(self, environ):
         call = Call(environ)
         session = self.sessions.get(call.access_key, {})
-        # A web identity asks without a signature. Its token, which moto does not look into, names the caller.
-        asks = call.asked.get("WebIdentityToken") or call.access_key
         entry = {
-            "caller": session.get("caller", asks),
+            "caller": session.get("caller", call.access_key) or self.web_identity(call).get("caller"),
             "role": session.get("role"),
             "session": session.get("session"),
             "service": call.service,
@@ -175,8 +177,19 @@ class Standin:
             return None
         return call.refuse(fault.get("status", 400), fault["error"], fault.get("message", "the lab says no"))
 
+    def web_identity(self, call):
+        return self.web_identities.get(call.asked.get("WebIdentityToken"), {})
+
     def forbid(self, call, entry, session):
         """The access rules that moto does not have."""
+        if call.action == WEB_IDENTITY:
+            identity = self.web_identity(call)
+            if not identity:
+                return call.refuse(400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account")
+            if identity["role"] != call.target():
+                denied = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+                return call.refuse(403, "AccessDenied", denied)
+            return None
         who = f"arn:aws:iam::{ACCOUNT}:user/{call.access_key}"
         if session:
             name = session["role"].split("/")[-1]
@@ -211,7 +224,7 @@ class Standin:
         return answered["status"], answered["headers"], body
 
     def remember(self, call, entry, body):
-        if call.action in ("AssumeRole", "AssumeRoleWithWebIdentity"):
+        if call.action in ("AssumeRole", WEB_IDENTITY):
             given = {tag: re.search(f"<{tag}>([^<]+)</{tag}>", body.decode())[1] for tag in ("AccessKeyId", "SessionToken")}
             self.sessions[given["AccessKeyId"]] = {
                 "caller": entry["caller"],
@@ -247,6 +260,9 @@ class Standin:
                 answer = {"arn": make_role(**asked)}
             elif what == "session":
                 answer = self.give_session(**asked)
+            elif what == "web-identity":
+                self.web_identities[asked["token"]] = asked
+                answer = {}
             elif what == "fault":
                 self.faults.append(asked)
                 answer = {}

@@ -19,6 +19,18 @@ fi
 echo 'Property tests, with 20 times the cases'
 PROPTEST_CASES=5000 cargo test --locked --lib
 
+echo 'Credentials of ECS, EKS and EC2 at the addresses that they have at AWS, in a network of its own'
+if unshare -rn ip link set lo up 2>/dev/null; then
+  cargo test --locked --test it --no-run
+  # shellcheck disable=SC2016
+  unshare -rn sh -c '
+    ip link set lo up
+    for address in 169.254.170.2 169.254.170.23 169.254.169.254; do ip address add "$address/32" dev lo; done
+    exec cargo test --locked --offline --test it at_the_addresses_that_aws_uses -- --ignored'
+else
+  skipped 'credentials at their own addresses: unshare or ip is missing, or may make no network'
+fi
+
 if have cargo-fuzz; then
   for target in input sealed_file rules; do
     # libFuzzer's instrumentation is unstable; this lets a stable compiler do it.

@@ -13,6 +13,7 @@ use serde_yaml::{Mapping, Value};
 use crate::diagnostics::{Code, Problem};
 use crate::re2::{self, Regex};
 use crate::rule::Rules;
+use crate::service_address::ServiceAddress;
 
 mod container;
 mod fields;
@@ -52,6 +53,8 @@ pub struct Config {
     pub integrity: Integrity,
     /// Which items lose the annotations that kustomize's `buildMetadata` put there.
     pub strip_origin: StripOrigin,
+    /// The keyservices that unwrap data keys, in the order in which they are asked. None: AWS is called from here.
+    pub keyservices: Vec<ServiceAddress>,
     /// How AWS is called.
     pub aws: Aws,
 }
@@ -177,6 +180,7 @@ impl Default for Config {
             allow_remote: Vec::new(),
             integrity: Integrity::Verify,
             strip_origin: StripOrigin::None,
+            keyservices: Vec::new(),
             aws: Aws::default(),
         }
     }
@@ -267,6 +271,7 @@ impl Config {
             allow_remote: read_regexes(&fields, "allowRemote")?,
             integrity: fields.one_of("integrity", INTEGRITY)?,
             strip_origin: fields.one_of("stripOrigin", STRIP_ORIGIN)?,
+            keyservices: read_keyservices(&fields)?,
             aws: read_aws(&Fields::of(aws, "spec.aws.")?, &Aws::default())?,
         })
     }
@@ -284,6 +289,7 @@ const SPEC: &[&str] = &[
     "allowRemote",
     "integrity",
     "stripOrigin",
+    "keyservices",
     "aws",
 ];
 /// The fields of `spec.aws`.
@@ -323,6 +329,19 @@ fn read_kinds(fields: &Fields<'_>) -> Result<Kinds, Problem> {
 fn read_regexes(fields: &Fields<'_>, name: &str) -> Result<Vec<Regex>, Problem> {
     let compile = |text: &String| re2::compile(text).map_err(|why| fields.bad(name, &why));
     fields.texts(name)?.iter().map(compile).collect()
+}
+
+fn read_keyservices(fields: &Fields<'_>) -> Result<Vec<ServiceAddress>, Problem> {
+    let read = |url: &String| {
+        ServiceAddress::parse(url).map_err(|no| {
+            let problem = fields.bad("keyservices", no.why);
+            match no.meant {
+                Some(meant) => problem.help(format!("did you mean {meant}?")),
+                None => problem,
+            }
+        })
+    };
+    fields.texts("keyservices")?.iter().map(read).collect()
 }
 
 fn read_aws(fields: &Fields<'_>, default: &Aws) -> Result<Aws, Problem> {

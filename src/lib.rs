@@ -52,6 +52,7 @@ pub mod rule;
 pub mod run;
 pub mod secret;
 pub mod selector;
+pub mod service_address;
 pub mod sops;
 pub mod source;
 pub mod unpack;

@@ -194,7 +194,8 @@ fn no_provider(metadata: &Metadata, threshold: usize, terms: &Terms) -> Problem 
             ))
         })
         .help(format!(
-            "add a key of a supported kind ({}) to the creation rule and run `sops updatekeys FILE`",
+            "add a key of a supported kind ({}) to the creation rule and run `sops updatekeys FILE`, or let a \
+             keyservice unwrap it (spec.keyservices)",
             kinds.join(", ")
         ))
 }

@@ -63,7 +63,7 @@ pub async fn run(request: Request<'_>, files: &dyn Files, keys: impl FnOnce(&Con
     if matches!(base, Base::Built { .. }) {
         note_hashes(&input, &mut report);
     }
-    let mut sources = Sources::new(files, &config, locator, terms(&config));
+    let mut sources = Sources::new(files, &config, locator, terms(&config, &keys));
     let plan = survey(&input, &config, &mut sources, &mut report);
     let sources = unlock(sources.into_all(), &keys, &config).await;
     let edits = write(&input, &config, &plan, &sources, &mut report);
@@ -89,11 +89,11 @@ fn read_config(input: &Input<'_>, given: Option<Config>) -> Result<Config, Probl
     }
 }
 
-fn terms(config: &Config) -> Terms {
+fn terms(config: &Config, keys: &Keys) -> Terms {
     Terms {
         role: config.aws.assume_role.clone(),
         profiles: config.aws.profiles,
-        usable: KeyKind::ALL.iter().copied().filter(|kind| Keys::supports(*kind)).collect(),
+        usable: KeyKind::ALL.iter().copied().filter(|kind| keys.can_unwrap(*kind)).collect(),
     }
 }
 

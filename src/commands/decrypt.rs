@@ -23,6 +23,7 @@ pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
         Keys::new(Settings {
             max_concurrency: config.aws.max_concurrency,
             timeout: config.aws.timeout,
+            keyservices: config.keyservices.clone(),
             host,
             ca_bundle,
         })

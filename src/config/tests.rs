@@ -29,7 +29,7 @@ fn every_field() {
     let config = spec(
         "{sopsConfig: ../.sops.yaml, creationRules: [{kms: a}], root: ../.., kinds: [Secret], onUnencrypted: warn, \
          onMissingOrigin: metadata, onNoRule: metadata, allowRemote: ['^https://x/'], integrity: skip, stripOrigin: all, \
-         aws: {assumeRole: never, profiles: true, maxConcurrency: 3, timeout: 1500ms}}",
+         keyservices: ['unix:///run/sops.sock', 'tcp://127.0.0.1:5000'], aws: {assumeRole: never, profiles: true, maxConcurrency: 3, timeout: 1500ms}}",
     )
     .unwrap();
     assert_eq!(config.sops_config.as_deref(), Some("../.sops.yaml"));
@@ -42,6 +42,8 @@ fn every_field() {
     assert!(config.allow_remote[0].is_match("https://x/y"));
     assert_eq!(config.integrity, Integrity::Skip);
     assert_eq!(config.strip_origin, StripOrigin::All);
+    let services: Vec<String> = config.keyservices.iter().map(ToString::to_string).collect();
+    assert_eq!(services, ["unix:///run/sops.sock", "tcp://127.0.0.1:5000"]);
     assert_eq!(config.aws.assume_role, RolePolicy::Never);
     assert!(config.aws.profiles);
     assert_eq!(config.aws.max_concurrency.get(), 3);
@@ -140,4 +142,16 @@ fn the_annotation_of_a_container_says_what_is_mounted() {
     for function in ["container: [", "container: {image: i, mounts: 5}"] {
         assert_eq!(container(function).unwrap_err().code, Code::BadConfig, "{function}");
     }
+}
+
+#[test]
+fn keyservices_are_addresses_also_as_settings() {
+    let config = Config::from_settings([("keyservices", "unix:///a.sock, tcp://h:1")]).unwrap();
+    assert_eq!(config.keyservices.len(), 2);
+    assert!(spec("{keyservices: []}").unwrap().keyservices.is_empty());
+    let problem = refused("{keyservices: ['unix:/run/sops.sock']}");
+    assert_eq!(problem.field.as_deref(), Some("spec.keyservices"));
+    assert_eq!(problem.help.as_deref(), Some("did you mean unix:///run/sops.sock?"));
+    refused("{keyservices: [{unix: /run/sops.sock}]}");
+    refused("{keyservices: 'local'}");
 }

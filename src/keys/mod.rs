@@ -7,10 +7,13 @@
 //! nothing of items, rules, YAML or its siblings: whether a grant may be used at all was decided by whoever made it.
 //! The next key after one that failed, key groups and Shamir's shares are not its business either.
 //!
+//! A keyservice is no kind of key but another way to all of them: where one is named, it takes the place of the registry.
+//!
 //! Nothing is set up before the first grant of a provider: no credentials are read, no roots are loaded, no name is
 //! resolved for a build that has nothing to decrypt.
 
 mod aws_kms;
+mod keyservice;
 mod once;
 
 use std::num::NonZeroUsize;
@@ -23,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::diagnostics::{Code, Problem};
 use crate::master_key::{Grant, KeyKind};
 use crate::secret::SecretBytes;
+use crate::service_address::ServiceAddress;
 use once::OnceMap;
 
 /// A future on the heap, as a trait object has to return it.
@@ -35,6 +39,8 @@ pub struct Settings {
     pub max_concurrency: NonZeroUsize,
     /// The bound of one call to a service, its retries included.
     pub timeout: Duration,
+    /// The keyservices that are asked instead of the providers here, in this order. None: the providers.
+    pub keyservices: Vec<ServiceAddress>,
     /// The name of the machine or pod, for the sessions that an auditor sees. Empty where it is not known.
     pub host: String,
     /// The content of the file that `AWS_CA_BUNDLE` names: PEM. As in other AWS tools, these roots replace the system's.
@@ -42,11 +48,12 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The defaults of the config (`spec.aws`).
+    /// The defaults of the config (`spec.aws`, `spec.keyservices`).
     fn default() -> Self {
         Self {
             max_concurrency: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             timeout: Duration::from_secs(30),
+            keyservices: Vec::new(),
             host: String::new(),
             ca_bundle: None,
         }
@@ -81,6 +88,8 @@ const REGISTRY: &[Registration] = &[Registration { kind: KeyKind::AwsKms, make: 
 pub struct Keys {
     providers: Vec<Box<dyn Provider>>,
     in_flight: Semaphore,
+    /// Whether other services unwrap for us, which know every kind of key.
+    by_service: bool,
     unwrapped: OnceMap<Grant, Result<Arc<SecretBytes>, Problem>>,
 }
 
@@ -89,16 +98,32 @@ impl Keys {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
-        let providers = REGISTRY.iter().map(|registration| (registration.make)(&settings)).collect();
-        Self::of(providers, settings.max_concurrency)
+        let by_service = !settings.keyservices.is_empty();
+        let providers = if by_service {
+            vec![keyservice::provider(&settings)]
+        } else {
+            REGISTRY.iter().map(|registration| (registration.make)(&settings)).collect()
+        };
+        Self { by_service, ..Self::of(providers, settings.max_concurrency) }
     }
 
     fn of(providers: Vec<Box<dyn Provider>>, max_concurrency: NonZeroUsize) -> Self {
         let permits = max_concurrency.get().min(Semaphore::MAX_PERMITS);
-        Self { providers, in_flight: Semaphore::new(permits), unwrapped: OnceMap::default() }
+        Self {
+            providers,
+            in_flight: Semaphore::new(permits),
+            by_service: false,
+            unwrapped: OnceMap::default(),
+        }
     }
 
-    /// Whether there is a provider for this kind of key.
+    /// Whether keys of this kind can be unwrapped in this run.
+    #[must_use]
+    pub fn can_unwrap(&self, kind: KeyKind) -> bool {
+        self.by_service || Self::supports(kind)
+    }
+
+    /// Whether there is a provider here for this kind of key.
     #[must_use]
     pub fn supports(kind: KeyKind) -> bool {
         REGISTRY.iter().any(|registration| registration.kind == kind)
@@ -135,7 +160,7 @@ impl Keys {
 fn unsupported(grant: &Grant) -> Problem {
     Problem::new(Code::NoUsableKey, format!("the {} key {} cannot be used", grant.key.kind, grant.key))
         .because(format!("krm-sops has no provider for {}", grant.key.kind))
-        .help("add a key of AWS KMS to the creation rule and run `sops updatekeys FILE`")
+        .help("add a key of AWS KMS to the creation rule and run `sops updatekeys FILE`, or let a keyservice unwrap it (spec.keyservices)")
 }
 
 #[cfg(test)]

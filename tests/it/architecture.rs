@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("master_key", &[]),
     ("secret", &[]),
+    ("service_address", &[]),
     ("re2", &[]),
     ("selector", &["re2"]),
     ("yaml", &[]),
@@ -41,7 +42,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("cli", &["commands", "config", "edge", "locate"]),
 ];
-const VOCABULARY: &[&str] = &["diagnostics", "field_path", "files", "master_key", "secret"];
+const VOCABULARY: &[&str] =
+    &["diagnostics", "field_path", "files", "master_key", "secret", "service_address"];
 
 /// Every `.rs` file below a directory of this project.
 fn rust_files(directory: &str) -> Vec<PathBuf> {

@@ -161,8 +161,9 @@ fn credentials_of_a_web_identity() {
     let Some(docker) = Docker::get() else { return };
     let Mounted { lab, repo, role } = Mounted::new(docker);
     let pod = lab.role("pod");
-    // As Kubernetes does it, the token is a file; the stand-in takes its content for the caller.
-    repo.write("../token/token", &lab.caller());
+    // As Kubernetes does it, the token is a file.
+    repo.write("../token/token", "a-token-of-the-cluster");
+    lab.trust("a-token-of-the-cluster", &pod);
     let annotation = format!(
         "network: true\nmounts: [{{type: bind, src: ., dst: /repo}}]\nenvs:\n- AWS_ENDPOINT_URL\n- AWS_REGION=us-west-2\n\
          - AWS_WEB_IDENTITY_TOKEN_FILE=/token/token\n- AWS_ROLE_ARN={pod}\n- AWS_ROLE_SESSION_NAME=pod\n"

@@ -7,7 +7,7 @@ use crate::recipes::RECIPES;
 use crate::support::build::{kustomize, normalised};
 use crate::support::docker::private;
 use crate::support::run::{self, krm_sops, run, source};
-use crate::support::{Docker, Lab, Repo};
+use crate::support::{Docker, Keyservice, Lab, Repo};
 
 /// An example: the directory that is built, and kustomize's flags. Without flags, krm-sops is a filter after the build.
 const EXAMPLES: &[(&str, &[&str])] = &[
@@ -19,6 +19,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("examples/transformer-in-base/overlay", PLUGIN),
     ("examples/multi-document", PLUGIN),
     ("examples/inline-rules", PLUGIN),
+    ("examples/keyservice", PLUGIN),
 ];
 const PLUGIN: &[&str] = &["--enable-alpha-plugins"];
 
@@ -61,6 +62,11 @@ fn every_example_gives_the_decrypted_tree() {
     let lab = Lab::new();
     lab.make_demonstration_keys();
     let repo = examples();
+    // Its socket has a fixed place, where two runs of this test would meet.
+    let service = Keyservice::on_socket(&lab);
+    repo.tamper("examples/keyservice/decrypt.yaml", |text| {
+        text.replace("unix:///tmp/krm-sops-example.sock", &service.url)
+    });
     for (directory, flags) in EXAMPLES {
         let mut output = build(&lab, &repo, directory, flags);
         if flags.is_empty() {

@@ -171,14 +171,19 @@ fn no_credentials(
         return failure;
     }
     let problem = Problem::new(Code::KmsDenied, format!("the AWS credentials{of_profile} cannot be loaded"));
-    iter::successors(error.source(), |&error| error.source())
+    causes(error)
         .map(|error| presentable(&error.to_string()))
         .fold(problem, Problem::because)
         .help(
             "check where they come from: the profile (AWS_PROFILE, ~/.aws; `aws sso login`; its \
-             credential_process), or the metadata service of the container or instance; or set AWS_ACCESS_KEY_ID \
-             and its companions",
+             credential_process), the file that AWS_WEB_IDENTITY_TOKEN_FILE or \
+             AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names, or the metadata service of the container or instance; or \
+             set AWS_ACCESS_KEY_ID and its companions",
         )
+}
+
+fn causes(error: &CredentialsError) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    iter::successors(error.source(), |&error| error.source())
 }
 
 /// What the chain says about each provider that had nothing, without its heading and its common prefix.
@@ -198,19 +203,22 @@ fn of_sts(error: &CredentialsError, config: &SdkConfig, timeout: Duration) -> Op
     let region = config.region().map_or("an unknown region", |region| region.as_ref());
     // It was no client of ours that asked: the host and the proxy are not known.
     let endpoint = Endpoint::new("STS", region, &Proxies::none());
-    let source = error.source()?;
-    let failure = if let Some(error) = source.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-        Failure::of(error, &endpoint, timeout)
-    } else {
-        let error = source.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()?;
-        Failure::of(error, &endpoint, timeout)
-    };
-    Some(problems::source_role(failure, &endpoint))
+    // A web identity's error is that of STS; a profile's stands behind one of its own.
+    let failure = causes(error).find_map(|error| {
+        if let Some(error) = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
+            return Some(Failure::of(error, &endpoint, timeout));
+        }
+        let error = error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()?;
+        Some(Failure::of(error, &endpoint, timeout))
+    });
+    Some(problems::source_role(failure?, &endpoint))
 }
 
-/// An error text of a credentials provider, without the output of a `credential_process`, which may hold anything.
+/// An error text of a credentials provider, without the output of a `credential_process`, which may hold anything, and
+/// without what follows a first line, be the line's end one or the escape of one.
 fn presentable(text: &str) -> String {
     let text = text.split(". Stderr:").next().unwrap_or_default();
+    let text = text.split("\\n").next().unwrap_or_default();
     text.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -234,5 +242,7 @@ mod tests {
         let text = "external process exited with code exit status: 3. Stderr: hunter2\nhunter2";
         assert_eq!(presentable(text), "external process exited with code exit status: 3");
         assert_eq!(presentable("one line\nhunter2"), "one line");
+        let shown = presentable(&format!("{:?}", "a message\nhunter2"));
+        assert_eq!(shown, "\"a message");
     }
 }

@@ -20,6 +20,12 @@ pub(crate) struct Lab {
     number: usize,
 }
 
+/// Credentials of a session. Their secret key is `lab`, as that of all in the lab.
+pub(crate) struct Credentials {
+    pub(crate) access_key: String,
+    pub(crate) token: String,
+}
+
 /// A call that AWS got, as the stand-in wrote it down.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Call {
@@ -75,6 +81,11 @@ impl Fault {
         self.with("error", code)
     }
 
+    /// What the error says.
+    pub(crate) fn message(self, message: &str) -> Self {
+        self.with("message", message)
+    }
+
     /// The HTTP status of the error; 400 unless told.
     pub(crate) fn status(self, status: u16) -> Self {
         self.with("status", status)
@@ -126,9 +137,20 @@ impl Lab {
 
     /// Gives a command the credentials of a session of a role, instead of the caller's own.
     pub(crate) fn as_role(&self, command: &mut Command, role: &str) {
+        let session = self.session(role);
+        self.environment(command, &session.access_key).env("AWS_SESSION_TOKEN", session.token);
+    }
+
+    /// Credentials of a session of a role, as AWS gives them to what runs as that role.
+    pub(crate) fn session(&self, role: &str) -> Credentials {
         let session = self.standin.ask("session", &json!({"caller": self.caller(), "role": role}));
         let part = |name: &str| session[name].as_str().expect("a string").to_owned();
-        self.environment(command, &part("access_key")).env("AWS_SESSION_TOKEN", part("token"));
+        Credentials { access_key: part("access_key"), token: part("token") }
+    }
+
+    /// Lets whoever has this token be this role, as a cluster's identity provider does; counted as the caller.
+    pub(crate) fn trust(&self, token: &str, role: &str) {
+        self.standin.ask("web-identity", &json!({"token": token, "role": role, "caller": self.caller()}));
     }
 
     /// Makes a role that every caller but itself may assume; returns its ARN.
@@ -142,18 +164,36 @@ impl Lab {
 
     /// From now on, this goes wrong for the calls of krm-sops (not for those of sops).
     pub(crate) fn fault(&self, fault: Fault) {
-        self.standin.ask("fault", &fault.with("caller", self.caller()).0);
+        self.fault_of(&self.caller(), fault);
+    }
+
+    /// From now on, this goes wrong for the calls of a keyservice.
+    pub(crate) fn fault_of_service(&self, fault: Fault) {
+        self.fault_of(&self.service(), fault);
+    }
+
+    fn fault_of(&self, caller: &str, fault: Fault) {
+        self.standin.ask("fault", &fault.with("caller", caller).0);
     }
 
     /// The calls that krm-sops made, in the order in which they came.
     pub(crate) fn calls(&self) -> Vec<Call> {
-        let calls = self.standin.ask("calls", &json!({"caller": self.caller()}));
+        self.calls_of(&self.caller())
+    }
+
+    /// The calls that a keyservice made.
+    pub(crate) fn calls_of_service(&self) -> Vec<Call> {
+        self.calls_of(&self.service())
+    }
+
+    fn calls_of(&self, caller: &str) -> Vec<Call> {
+        let calls = self.standin.ask("calls", &json!({"caller": caller}));
         serde_json::from_value(calls).expect("calls as the stand-in writes them")
     }
 
     /// Every data key that was wrapped or unwrapped in this lab, in base64.
     pub(crate) fn data_keys(&self) -> Vec<String> {
-        let keys = [self.caller(), self.encrypter()].map(|caller| {
+        let keys = [self.caller(), self.encrypter(), self.service()].map(|caller| {
             serde_json::from_value(self.standin.ask("data-keys", &json!({"caller": caller})))
                 .unwrap_or_else(|error| panic!("data keys are strings: {error}"))
         });
@@ -173,6 +213,11 @@ impl Lab {
         self.environment(command, &self.encrypter())
     }
 
+    /// Gives a keyservice credentials of its own, so that its calls are told apart, too.
+    pub(crate) fn for_service<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        self.environment(command, &self.service())
+    }
+
     fn environment<'c>(&self, command: &'c mut Command, access_key: &str) -> &'c mut Command {
         command
             .env("AWS_ENDPOINT_URL", self.url())
@@ -181,13 +226,17 @@ impl Lab {
             .env("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    /// The access key id of the caller of krm-sops, which is also the web identity that the stand-in takes for it.
+    /// The caller of krm-sops, by its access key.
     pub(crate) fn caller(&self) -> String {
         format!("AKIACALLER{:06}", self.number)
     }
 
     fn encrypter(&self) -> String {
         format!("AKIASOPS{:08}", self.number)
+    }
+
+    fn service(&self) -> String {
+        format!("AKIASERVICE{:05}", self.number)
     }
 }
 
