@@ -57,6 +57,11 @@ fn field_of_spec(name: &str) -> Option<Value> {
         "allowRemote" => texts("Regexes of remote bases whose items are decrypted."),
         "integrity" => one_of(INTEGRITY, "How the values are verified by their origin file's MAC."),
         "stripOrigin" => one_of(STRIP_ORIGIN, "Which items lose their origin annotations."),
+        "keyservices" => json!({
+            "type": "array",
+            "items": {"type": "string", "pattern": "^(unix:///.+|tcp://.+:[0-9]+)$"},
+            "description": "Keyservices of sops that unwrap data keys instead of AWS, in this order.",
+        }),
         "aws" => object(AWS, field_of_aws),
         _ => return None,
     })
