@@ -27,9 +27,9 @@ pub fn run() -> ExitCode {
         Ok(input) => input,
         Err(problem) => return refuse(problem),
     };
-    if text.trim().is_empty() {
+    if input.items.is_empty() {
         return refuse(
-            Problem::new(Code::BadInput, "the manifest is empty")
+            Problem::new(Code::BadInput, "the manifest holds no resource")
                 .because("the command before the gate printed nothing, perhaps because it failed")
                 .help("see what it said; `set -o pipefail` makes a shell fail with it"),
         );

@@ -149,9 +149,15 @@ binaryData: {a: AAECAw==}
 #[test]
 fn an_empty_manifest_is_what_a_build_that_failed_leaves() {
     let platform = Platform::empty();
-    for manifest in ["", "\n\n"] {
+    for manifest in ["", "\n\n", "---\n", "# nothing\n"] {
         let refused = gate(&platform.lab, &platform.repo, manifest);
-        expect::refused(&platform.lab, &platform.repo, &refused, &[Code::BadInput], &["empty", "pipefail"]);
+        expect::refused(
+            &platform.lab,
+            &platform.repo,
+            &refused,
+            &[Code::BadInput],
+            &["no resource", "pipefail"],
+        );
         assert!(refused.stdout.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 mod argocd;
 mod ci;
+mod flux;
 mod kpt;
 
 use std::fs;
