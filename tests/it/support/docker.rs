@@ -3,6 +3,7 @@
 //! `scripts/docker.sh`, and so `make test`, brings both and names the image in `KRM_SOPS_IMAGE`. Without it these tests are
 //! skipped, past the harness that would keep what they say to itself.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -18,6 +19,8 @@ use super::run::{self, Finished, run};
 /// The image, and the daemon that has it.
 pub(crate) struct Docker {
     image: String,
+    /// Where the daemon listens, if not where Docker looks by itself.
+    host: Option<OsString>,
 }
 
 /// What kustomize passes on to a container whose annotation asks for it.
@@ -28,7 +31,8 @@ impl Docker {
     pub(crate) fn get() -> Option<&'static Self> {
         static DOCKER: OnceLock<Option<Docker>> = OnceLock::new();
         let found = DOCKER.get_or_init(|| {
-            let image = std::env::var("KRM_SOPS_IMAGE").ok().map(|image| Self { image });
+            let image = std::env::var("KRM_SOPS_IMAGE").ok();
+            let image = image.map(|image| Self { image, host: std::env::var_os("DOCKER_HOST") });
             if image.is_none() {
                 // Not `eprintln!`, which the harness catches.
                 let _ = std::io::stderr().write_all(
@@ -48,7 +52,14 @@ impl Docker {
     /// `docker` with these arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = run::command(Path::new("docker"));
-        with_daemon(&mut command).args(arguments);
+        self.with_daemon(&mut command).args(arguments);
+        command
+    }
+
+    fn with_daemon<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        if let Some(host) = &self.host {
+            command.env("DOCKER_HOST", host);
+        }
         command
     }
 
@@ -86,7 +97,7 @@ impl Docker {
         readable(&repo.path(".."));
         let arguments: Vec<&str> = [&["--enable-alpha-plugins"], flags, &[directory]].concat();
         let mut command = kustomize(repo, &arguments);
-        lab.for_caller(with_daemon(&mut command));
+        lab.for_caller(self.with_daemon(&mut command));
         adjust(&mut command);
         run(&mut command, "")
     }
@@ -112,13 +123,6 @@ pub(crate) fn readable(directory: &Path) {
 /// Lets nobody but its owner read a file or a directory.
 pub(crate) fn private(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a file of ours");
-}
-
-fn with_daemon(command: &mut Command) -> &mut Command {
-    if let Some(host) = std::env::var_os("DOCKER_HOST") {
-        command.env("DOCKER_HOST", host);
-    }
-    command
 }
 
 /// The metadata of a config with this function in its annotation.
