@@ -24,6 +24,7 @@ usage: krm-sops-benches COMMAND
   compare BINARY TOOLS [KSOPS]   the table of docs/performance.md; TOOLS holds kustomize and sops
   counts BINARY FILE [--record]  instruction counts under valgrind, against those in FILE
   scale                          the simulation of docs/scale.md
+  tree KIND NUMBER               a tree to profile with, and how to run krm-sops on it; KIND is separate, together or haystack
   standin [MILLISECONDS]         a stand-in for AWS, until its standard input ends
 ";
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             counts::counts(binary.as_ref(), file.as_ref(), true)
         }
         ("scale", []) => scale::scale(),
+        ("tree", [kind, number]) => tree(kind, number),
         ("standin", latency) => standin(latency),
         // Of this program's own, not for people.
         ("measured", rest) => measure::measured(rest),
@@ -55,6 +57,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn tree(kind: &OsString, number: &OsString) -> Result<(), Failure> {
+    let number = number.to_string_lossy().parse()?;
+    let tree = match kind.to_string_lossy().as_ref() {
+        "separate" => trees::Tree::separate(number)?,
+        "together" => trees::Tree::together(number)?,
+        "haystack" => trees::Tree::haystack(number)?,
+        _ => return Err(HELP.into()),
+    };
+    let root = tree.keep();
+    let root = root.display();
+    println!("KUSTOMIZE_PLUGIN_CONFIG_ROOT={root}/build krm-sops {root}/config.yaml <{root}/input.yaml");
+    Ok(())
 }
 
 fn standin(latency: &[OsString]) -> Result<(), Failure> {

@@ -133,6 +133,11 @@ impl Tree {
         self.directory.path().join(path)
     }
 
+    /// Leaves it on disk; where.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.directory.keep()
+    }
+
     /// The files that are encrypted.
     pub(crate) fn sealed_files(&self) -> Result<Vec<PathBuf>, Failure> {
         let mut files = Vec::new();
