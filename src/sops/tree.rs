@@ -124,7 +124,7 @@ impl Tree {
 }
 
 fn collect_anchors<'n, 'i>(node: &'n Node<'i>, anchors: &mut HashMap<usize, &'n Node<'i>>) {
-    if let Some(anchor) = node.anchor {
+    if let Some(anchor) = node.anchor() {
         anchors.insert(anchor, node);
     }
     for entry in node.entries() {
@@ -173,7 +173,7 @@ impl<'n, 'i> Reader<'n, 'i> {
     fn scalar(&self, node: &Node<'_>) -> Result<Scalar<'static>, Problem> {
         match &node.content {
             Content::Scalar { text, style } => {
-                Scalar::of_yaml(text, *style, node.tag.as_deref()).map_err(|cause| self.refuse(cause))
+                Scalar::of_yaml(text, *style, node.tag()).map_err(|cause| self.refuse(cause))
             }
             _ => Err(self.refuse("a key is no string")),
         }
