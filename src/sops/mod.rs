@@ -9,6 +9,7 @@
 
 mod file;
 mod json;
+mod leaves;
 mod mac;
 mod metadata;
 mod number;

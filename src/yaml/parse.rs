@@ -76,6 +76,12 @@ pub struct Documents<'i> {
 }
 
 impl<'i> Documents<'i> {
+    /// Those of a text.
+    #[must_use]
+    pub fn of(text: &'i str) -> Self {
+        Self::of_part(text, 0..text.len())
+    }
+
     /// Those of a part that begins where a document does and ends where one does.
     pub(super) fn of_part(text: &'i str, part: Range<usize>) -> Self {
         let mut events =
@@ -85,6 +91,12 @@ impl<'i> Documents<'i> {
             events.set_anchor_offset(part.start);
         }
         Self { events, builder: Builder::new(text, part) }
+    }
+
+    /// Whether these are all documents of the text.
+    #[must_use]
+    pub fn are_all(&self) -> bool {
+        self.builder.part == (0..self.builder.text.len())
     }
 }
 

@@ -16,7 +16,7 @@ fn dump(documents: &[Document<'_>]) -> String {
 }
 
 fn by_parts(text: &str) -> Result<Vec<Document<'_>>, ParseError> {
-    let parts = side_by_side(text, &cut(text, 1), 2, &|documents| documents.collect::<Result<Vec<_>, _>>())?;
+    let parts = side_by_side(text, &cut(text, 1), &|documents| documents.collect::<Result<Vec<_>, _>>())?;
     Ok(parts.into_iter().flatten().collect())
 }
 
@@ -28,9 +28,12 @@ fn assert_same(text: &str) {
 
 #[test]
 fn a_text_is_cut_between_documents_only() {
-    let text = "a: 1\n---\nb: ---\n--- c\n----\n---\td\n  ---\n---";
+    let text = "a: 1\n---\nb: ---\n--- c\n- --\n---\td\n  ---\n---";
     let parts: Vec<&str> = cut(text, 1).into_iter().map(|part| &text[part]).collect();
-    assert_eq!(parts, ["a: 1\n", "---\nb: ---\n", "--- c\n----\n", "---\td\n  ---\n", "---"]);
+    assert_eq!(parts, ["a: 1\n", "---\nb: ---\n", "--- c\n- --\n", "---\td\n  ---\n---"]);
+    for whole in ["# c\n---\na", "a\n...\n---\nb", "%YAML 1.2\n---\na", "a\n\n---\nb", "---\n---\n"] {
+        assert_eq!(cut(whole, 1).len(), 1, "{whole:?}");
+    }
 }
 
 #[test]
@@ -45,6 +48,7 @@ fn parts_are_what_the_whole_is() {
     ] {
         assert!(by_parts(text).is_ok(), "{text:?}");
         assert_same(text);
+        assert_same(&format!("{text}---\nz: 1\n"));
     }
 }
 
