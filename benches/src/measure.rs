@@ -95,7 +95,7 @@ pub(crate) fn measured(arguments: &[OsString]) -> Result<(), Failure> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout));
     let start = Instant::now();
-    let mut child = command.spawn()?;
+    let child = command.spawn()?;
     let used = child.wait4()?;
     let wall = start.elapsed();
     let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1e3;
