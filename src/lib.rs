@@ -45,6 +45,7 @@ pub mod locate;
 pub mod master_key;
 pub mod open;
 pub mod origin;
+pub mod parallel;
 pub mod policy;
 pub mod re2;
 pub mod recover;

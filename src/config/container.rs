@@ -30,9 +30,9 @@ pub(super) fn mounts(annotation: &str) -> Result<Option<Vec<Mount>>, Problem> {
     if text(container, "image").is_none_or(str::is_empty) {
         return Ok(None);
     }
-    let mounts = match container.find("mounts").map(|mounts| &mounts.content) {
+    let mounts: &[Node] = match container.find("mounts").map(|mounts| &mounts.content) {
         None => &[],
-        Some(Content::Sequence { items, .. }) => items.as_slice(),
+        Some(Content::Sequence { items, .. }) => items,
         Some(_) => return Err(unreadable()),
     };
     // Named volumes and the like hold nothing of the host's.

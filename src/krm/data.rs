@@ -225,7 +225,7 @@ impl Edits {
         };
         let Some(before) = before else { return };
         let flow = matches!(holder.content, Content::Mapping { flow: true, .. });
-        let indent = column(item.source.text, before.whole.start);
+        let indent = column(item.source.text, before.whole().start);
         let inner = if existing.is_some() { indent } else { indent + 2 };
         let separator = |indent: usize| {
             if flow { String::from(", ") } else { format!("{}{}", item.source.newline, " ".repeat(indent)) }
@@ -249,7 +249,7 @@ impl Edits {
             }
             sink(&separator(indent));
         });
-        let start = before.whole.start;
+        let start = before.whole().start;
         self.replace(start..start, text);
     }
 }

@@ -54,7 +54,7 @@ impl<'i> Entries<'_, '_, 'i> {
                 continue;
             }
             let start = self.entry_start(index);
-            let mut end = self.end_of_lines(entry.value.whole.end, column);
+            let mut end = self.end_of_lines(entry.value.whole().end, column);
             let kept = self.all.iter().take(index).rfind(|entry| !goes(entry));
             if kept.is_some_and(|kept| ends_in_block_scalar(&kept.value)) {
                 // It would take in the blank lines behind the entry.
@@ -109,12 +109,12 @@ impl<'i> Entries<'_, '_, 'i> {
         for (index, entry) in self.all.iter().enumerate().take(last_kept) {
             if goes(entry) {
                 let next = self.entry_start(index + 1);
-                let end = self.own_comment(entry.value.whole.end..next).unwrap_or(next);
+                let end = self.own_comment(entry.value.whole().end..next).unwrap_or(next);
                 cuts.push(Cut::from(self.entry_start(index)..end));
             }
         }
         if let Some(kept) = self.all.get(last_kept).filter(|_| last_kept + 1 < self.all.len()) {
-            cuts.extend(self.plan_flow_tail(kept.value.whole.end, self.entry_start(last_kept + 1)));
+            cuts.extend(self.plan_flow_tail(kept.value.whole().end, self.entry_start(last_kept + 1)));
         }
         cuts
     }
@@ -128,7 +128,7 @@ impl<'i> Entries<'_, '_, 'i> {
 
     /// The bytes of all flow entries from one on, and of the comma behind the last that stays, which ends at `kept_end`.
     fn plan_flow_tail(&self, kept_end: usize, start: usize) -> Vec<Cut> {
-        let end = self.all.last().map_or(start, |last| last.value.whole.end);
+        let end = self.all.last().map_or(start, |last| last.value.whole().end);
         let gap = self.text.get(kept_end..start).unwrap_or_default();
         match self.find_indicator(',', kept_end..start) {
             // The comment is about what stays.
@@ -144,8 +144,8 @@ impl<'i> Entries<'_, '_, 'i> {
     fn entry_start(&self, index: usize) -> usize {
         let Some(entry) = self.all.get(index) else { return self.text.len() };
         let previous = index.checked_sub(1).and_then(|previous| self.all.get(previous));
-        let from = previous.map_or(self.start, |previous| previous.value.whole.end);
-        let key = entry.key.whole.start;
+        let from = previous.map_or(self.start, |previous| previous.value.whole().end);
+        let key = entry.key.whole().start;
         self.find_indicator('?', from..key).unwrap_or(key)
     }
 

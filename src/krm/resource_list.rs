@@ -114,7 +114,7 @@ impl<'i> Input<'i> {
             let json = is_json(&root);
             let Content::Mapping { entries, flow, .. } = root.content else { continue };
             let mut list = List {
-                last_entry_end: entries.last().map_or(root.range.start, |entry| entry.value.whole.end),
+                last_entry_end: entries.last().map_or(root.range.start, |entry| entry.value.whole().end),
                 range: root.range,
                 document_end: range.end,
                 flow,
@@ -126,7 +126,7 @@ impl<'i> Input<'i> {
                     Some("functionConfig") if !is_null(&entry.value) => {
                         input.function_config = Some(entry.value);
                     }
-                    Some("results") => list.results = Some(entry.key.whole.start..entry.value.whole.end),
+                    Some("results") => list.results = Some(entry.key.whole().start..entry.value.whole().end),
                     _ => {}
                 }
             }

@@ -172,9 +172,9 @@ fn behind(text: &str, end: usize, indent: usize, removed: Option<&Range<usize>>)
 
 /// The bytes of the tag and anchor that go with a scalar when it is replaced, each with the spaces behind it.
 pub(super) fn properties(source: &Source, node: &Node) -> Vec<Range<usize>> {
-    let keep_anchor = node.anchor.is_some_and(|anchor| source.references.contains_key(&anchor));
+    let keep_anchor = node.anchor().is_some_and(|anchor| source.references.contains_key(&anchor));
     let mut properties = Vec::new();
-    let mut rest = source.slice(node.whole.start..node.range.start);
+    let mut rest = source.slice(node.whole().start..node.range.start);
     while let Some(first) = rest.chars().next() {
         let token = match first {
             '#' => rest.find('\n').unwrap_or(rest.len()),

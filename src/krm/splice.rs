@@ -159,7 +159,7 @@ fn refuse_references_into(item: &Item, entry: &Entry) -> Result<(), Problem> {
     let mut inside = std::collections::HashMap::new();
     count_references(&entry.value, &mut inside);
     let stays = |anchor: usize| references.get(&anchor) > inside.get(&anchor);
-    if entry.key.anchor.is_some_and(stays) || any_anchor(&entry.value, &stays) {
+    if entry.key.anchor().is_some_and(stays) || any_anchor(&entry.value, &stays) {
         let what = "an alias refers to a place that has to be removed";
         let help = "write the value out where the alias stands";
         return Err(Problem::new(Code::BadInput, what).at(entry.key.text().unwrap_or_default()).help(help));
@@ -169,12 +169,12 @@ fn refuse_references_into(item: &Item, entry: &Entry) -> Result<(), Problem> {
 
 /// Whether any anchor in a node is one of these.
 fn any_anchor(node: &Node, these: &impl Fn(usize) -> bool) -> bool {
-    node.anchor.is_some_and(these)
+    node.anchor().is_some_and(these)
         || node.items().iter().any(|item| any_anchor(item, these))
         || node
             .entries()
             .iter()
-            .any(|Entry { key, value }| key.anchor.is_some_and(these) || any_anchor(value, these))
+            .any(|Entry { key, value }| key.anchor().is_some_and(these) || any_anchor(value, these))
 }
 
 #[cfg(test)]

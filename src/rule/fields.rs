@@ -61,8 +61,8 @@ impl<'n> File<'n> {
 
     /// The items of a node that must be a list; null is an empty one.
     fn items(&self, node: &'n Node<'n>, place: &str) -> Result<Vec<&'n Node<'n>>, Problem> {
-        let items = match &node.content {
-            Content::Sequence { items, .. } => items.as_slice(),
+        let items: &[Node] = match &node.content {
+            Content::Sequence { items, .. } => items,
             _ if is_null(node) => &[],
             _ => return Err(self.bad(place, node.range.start, "a list is expected")),
         };
@@ -237,7 +237,7 @@ impl<'f, 'n> Fields<'f, 'n> {
 }
 
 fn collect_anchors<'n>(node: &'n Node<'n>, anchors: &mut HashMap<usize, &'n Node<'n>>) {
-    if let Some(anchor) = node.anchor {
+    if let Some(anchor) = node.anchor() {
         anchors.insert(anchor, node);
     }
     for entry in node.entries() {
@@ -253,7 +253,7 @@ fn is_plain(node: &Node<'_>) -> bool {
         Content::Scalar { style, .. } => Some(*style),
         _ => None,
     };
-    style == Some(ScalarStyle::Plain) && node.tag.as_deref() != Some("tag:yaml.org,2002:str")
+    style == Some(ScalarStyle::Plain) && node.tag() != Some("tag:yaml.org,2002:str")
 }
 
 fn is_null(node: &Node<'_>) -> bool {

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::detect::{Ciphertext, detect};
+use super::leaves::{Gatherer, gather, no_yaml};
 use super::mac::Mac;
 use super::metadata::Metadata;
 use super::scalar::Scalar;
@@ -13,14 +15,14 @@ use super::value::{Cipher, EncryptedValue};
 use super::{dotenv, flat, ini, json};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
+use crate::parallel;
 use crate::secret::{DataKey, Plaintext, ValueType};
-use crate::yaml;
 
 /// The key of SOPS' own block, in the root mapping of each document.
 const BLOCK: &str = "sops";
 
-/// How SOPS writes a merge key. A key `<<` without the tag is one like any other.
-const MERGE_KEY: &str = "!!merge <<";
+/// How many leaves are worth a thread.
+const LEAVES_AT_ONCE: usize = 1024;
 
 /// How many paths a problem names at most.
 const MOST_NAMED: usize = 20;
@@ -68,8 +70,8 @@ pub struct SealedFile {
     /// What its `sops` block claims.
     pub metadata: Metadata,
     leaves: Vec<Leaf>,
-    /// The positions of encrypted leaves, ordered by their text.
-    by_text: Vec<usize>,
+    /// The positions of encrypted leaves, each behind its authentication tag, in order.
+    by_tag: Vec<([u8; 16], usize)>,
 }
 
 /// A scalar of the file that is not null and not in a `sops` block.
@@ -77,14 +79,14 @@ pub struct SealedFile {
 pub struct Leaf {
     /// The zero-based position of its document in the file.
     pub document: usize,
-    /// Where it stands in its document.
-    pub path: FieldPath,
+    /// Where it stands in its document. The documents of a file are alike, and share their paths.
+    pub path: Arc<FieldPath>,
     /// What it is.
     pub content: LeafContent,
     /// Whether the selector covers it. `None`: only comments could tell.
-    covered: Option<bool>,
+    pub(super) covered: Option<bool>,
     /// Whether a reader of YAML merges it into the mapping around `<<`.
-    merged: bool,
+    pub(super) merged: bool,
 }
 
 /// What a leaf is.
@@ -124,26 +126,25 @@ impl SealedFile {
     /// `not-encrypted`: there is no `sops` block in the first document. `bad-metadata`: the block is wrong, or the file
     /// is none that SOPS reads.
     pub fn parse(text: &str, format: Format) -> Result<Self, Problem> {
-        let (documents, block) = read(text, format)?;
-        let metadata = Metadata::of_tree(&block)?;
-        let mut leaves = Vec::new();
-        let has_merge_keys = format == Format::Yaml && text.contains(MERGE_KEY);
-        for (document, entries) in documents.into_iter().enumerate() {
-            let root = Tree::Map(entries);
-            let mut shadowed = Vec::new();
-            if has_merge_keys {
-                root.shadowed(&mut FieldPath::root(), &mut shadowed);
+        let (metadata, leaves) = match format {
+            Format::Yaml => gather(text)?,
+            Format::Json | Format::Dotenv | Format::Ini => {
+                let (documents, block) = read(text, format)?;
+                let metadata = Metadata::of_tree(&block)?;
+                let mut gatherer = Gatherer::new(&metadata, false);
+                documents.into_iter().for_each(|entries| gatherer.add(entries));
+                let (leaves, _) = gatherer.done();
+                (metadata, leaves)
             }
-            root.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
-                let merged = has_merge_keys && is_merged(path, &shadowed);
-                leaves
-                    .extend(Leaf::new(document, path, scalar, &metadata).map(|leaf| Leaf { merged, ..leaf }));
-            });
-        }
-        let mut by_text: Vec<usize> =
-            (0..leaves.len()).filter(|at| sealed_text(&leaves, *at).is_some()).collect();
-        by_text.sort_by_key(|at| sealed_text(&leaves, *at));
-        Ok(Self { metadata, leaves, by_text })
+        };
+        let tag = |leaf: &Leaf| match &leaf.content {
+            LeafContent::Encrypted(sealed) => Some(sealed.tag()),
+            LeafContent::Plain(_) => None,
+        };
+        let mut by_tag: Vec<_> =
+            leaves.iter().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
+        by_tag.sort_unstable();
+        Ok(Self { metadata, leaves, by_tag })
     }
 
     /// Its leaves, in document order.
@@ -156,10 +157,14 @@ impl SealedFile {
     /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them. A merge key is taken
     /// for what it stands for: kustomize merges before anyone sees the item.
     pub fn find<'s>(&'s self, path: &'s FieldPath, text: &'s str) -> impl Iterator<Item = usize> + 's {
-        let start = self.by_text.partition_point(|at| sealed_text(&self.leaves, *at) < Some(text));
-        let from_there = self.by_text.get(start..).unwrap_or_default().iter().copied();
+        let tag = EncryptedValue::tag_of(text);
+        let start =
+            tag.map_or(self.by_tag.len(), |tag| self.by_tag.partition_point(|(other, _)| *other < tag));
+        let from_there = self.by_tag.get(start..).unwrap_or_default().iter();
         from_there
-            .take_while(move |at| sealed_text(&self.leaves, *at) == Some(text))
+            .take_while(move |(other, _)| Some(*other) == tag)
+            .map(|(_, at)| *at)
+            .filter(move |at| sealed_text(&self.leaves, *at) == Some(text))
             .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_at(path)))
     }
 
@@ -203,28 +208,26 @@ impl SealedFile {
         let mut corrupt = Vec::new();
         // What looks encrypted, cannot be opened, and might be meant to be plain: the MAC tells.
         let mut doubtful = Vec::new();
-        for leaf in &self.leaves {
-            let value = match &leaf.content {
-                LeafContent::Plain(scalar) => {
+        for (leaf, opened) in self.leaves.iter().zip(self.decrypt(&cipher)) {
+            let value = match (&leaf.content, opened) {
+                (LeafContent::Plain(scalar), _) => {
                     self.hash_plain(&mut mac, scalar);
                     None
                 }
-                LeafContent::Encrypted(sealed) => match cipher.open(sealed, &leaf.path.aad()) {
-                    Ok(comment) if comment.kind() == ValueType::Comment => {
-                        corrupt.push(comment_in_list(leaf));
-                        None
-                    }
-                    Ok(plaintext) => {
-                        hash_sealed(&mut mac, &plaintext);
-                        Some(plaintext)
-                    }
-                    Err(problem) => {
-                        let problems = if leaf.covered.is_some() { &mut corrupt } else { &mut doubtful };
-                        problems.push(problem.at(&leaf.path));
-                        self.hash_plain(&mut mac, &Scalar::Text(Cow::Borrowed(sealed.as_str().as_bytes())));
-                        None
-                    }
-                },
+                (LeafContent::Encrypted(_), Some(Ok(comment))) if comment.kind() == ValueType::Comment => {
+                    corrupt.push(comment_in_list(leaf));
+                    None
+                }
+                (LeafContent::Encrypted(_), Some(Ok(plaintext))) => {
+                    hash_sealed(&mut mac, &plaintext);
+                    Some(plaintext)
+                }
+                (LeafContent::Encrypted(sealed), refused) => {
+                    let problems = if leaf.covered.is_some() { &mut corrupt } else { &mut doubtful };
+                    problems.extend(refused.and_then(Result::err).map(|problem| problem.at(&leaf.path)));
+                    self.hash_plain(&mut mac, &Scalar::Text(Cow::Borrowed(sealed.as_str().as_bytes())));
+                    None
+                }
             };
             values.push(value);
         }
@@ -233,6 +236,16 @@ impl SealedFile {
             corrupt.append(&mut doubtful);
         }
         Unsealed { values, corrupt, mac }
+    }
+
+    /// What comes of each leaf that is encrypted, in their order. The MAC is one long hash; this is not.
+    fn decrypt(&self, cipher: &Cipher<'_>) -> impl Iterator<Item = Option<Result<Plaintext, Problem>>> {
+        let open = |leaf: &Leaf| match &leaf.content {
+            LeafContent::Encrypted(sealed) => Some(cipher.open(sealed, &leaf.path.aad())),
+            LeafContent::Plain(_) => None,
+        };
+        let few: Vec<&[Leaf]> = self.leaves.chunks(LEAVES_AT_ONCE).collect();
+        parallel::map(&few, |few| few.iter().map(open).collect::<Vec<_>>()).into_iter().flatten()
     }
 
     fn hash_plain(&self, mac: &mut Mac, scalar: &Scalar<'_>) {
@@ -261,17 +274,21 @@ impl SealedFile {
 
 impl Leaf {
     /// `None` for a null, which SOPS neither encrypts nor hashes.
-    fn new(document: usize, path: &FieldPath, scalar: Scalar<'static>, metadata: &Metadata) -> Option<Self> {
+    pub(super) fn new(
+        document: usize,
+        path: &Arc<FieldPath>,
+        covered: Option<bool>,
+        scalar: Scalar<'static>,
+    ) -> Option<Self> {
         if scalar == Scalar::Null {
             return None;
         }
-        let covered = metadata.selector.covers(path);
         let sealed = scalar
             .as_str()
             .filter(|text| covered != Some(false) && EncryptedValue::is_claimed_by(text))
             .and_then(|text| EncryptedValue::parse(text).ok());
         let content = sealed.map_or_else(|| LeafContent::Plain(scalar), LeafContent::Encrypted);
-        Some(Self { document, path: path.clone(), content, covered, merged: false })
+        Some(Self { document, path: Arc::clone(path), content, covered, merged: false })
     }
 
     /// Whether an item has the leaf under these keys, as it is or merged.
@@ -298,12 +315,6 @@ impl Leaf {
             LeafContent::Encrypted(_) => None,
         }
     }
-}
-
-/// Whether what stands there is merged into the mapping around `<<`, and not `shadowed`.
-fn is_merged(path: &FieldPath, shadowed: &[FieldPath]) -> bool {
-    path.keys().any(|key| key == MERGE)
-        && !shadowed.iter().any(|above| path.steps().starts_with(above.steps()))
 }
 
 fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {
@@ -358,7 +369,9 @@ pub(super) fn read(text: &str, format: Format) -> Result<(Vec<Entries>, Tree), P
         }
         Format::Ini => vec![ini::tree_of(&ini::parse(text)?)],
     };
-    let block = match (take_block(&mut documents)?, format) {
+    let mut blocks: Vec<Vec<Tree>> = documents.iter_mut().map(take_block).collect();
+    let first = if blocks.is_empty() { Vec::new() } else { blocks.swap_remove(0) };
+    let block = match (only(first)?, format) {
         (Tree::Map(entries), Format::Ini) => flat::unflatten(ini::unescaped(entries))?,
         (block, _) => block,
     };
@@ -370,15 +383,11 @@ fn without_block() -> Problem {
 }
 
 fn yaml_documents(text: &str) -> Result<Vec<Entries>, Problem> {
-    let documents = yaml::parse(text).map_err(|error| {
-        Problem::new(Code::BadMetadata, "the file is no YAML that sops wrote")
-            .because(format!("line {}, column {}: {}", error.line, error.column, error.what))
-            .help("restore the file from version control")
-    })?;
+    let documents = crate::yaml::parse(text).map_err(|error| no_yaml(&error))?;
     documents.iter().map(|document| root_entries(Tree::of_yaml(&document.root)?)).collect()
 }
 
-fn root_entries(root: Tree) -> Result<Entries, Problem> {
+pub(super) fn root_entries(root: Tree) -> Result<Entries, Problem> {
     match root {
         Tree::Map(entries) => Ok(entries),
         // An empty document.
@@ -387,17 +396,18 @@ fn root_entries(root: Tree) -> Result<Entries, Problem> {
     }
 }
 
-/// Takes the `sops` blocks out of all documents. That of the first one counts.
-fn take_block(documents: &mut [Entries]) -> Result<Tree, Problem> {
-    let mut of_first = Vec::new();
-    for (position, entries) in documents.iter_mut().enumerate() {
-        let blocks = entries.extract_if(.., |(key, _)| key == BLOCK);
-        let blocks: Vec<Tree> = blocks.map(|(_, block)| block).collect();
-        if position == 0 {
-            of_first = blocks;
-        }
-    }
-    match (of_first.pop(), of_first.is_empty()) {
+/// Takes the `sops` blocks out of a document.
+pub(super) fn take_block(entries: &mut Entries) -> Vec<Tree> {
+    entries.extract_if(.., |(key, _)| key == BLOCK).map(|(_, block)| block).collect()
+}
+
+/// The metadata in the blocks of the first document, which is the one that counts.
+pub(super) fn metadata_of(blocks: Vec<Tree>) -> Result<Metadata, Problem> {
+    Metadata::of_tree(&only(blocks)?)
+}
+
+fn only(mut blocks: Vec<Tree>) -> Result<Tree, Problem> {
+    match (blocks.pop(), blocks.is_empty()) {
         (Some(block), true) => Ok(block),
         (Some(_), false) => {
             Err(Problem::new(Code::BadMetadata, "there is more than one `sops` block").at(BLOCK))

@@ -13,6 +13,7 @@ mod file;
 mod flat;
 mod ini;
 mod json;
+mod leaves;
 mod mac;
 mod metadata;
 mod number;

@@ -35,7 +35,7 @@ impl Tree {
     pub(super) fn of_yaml(root: &Node<'_>) -> Result<Self, Problem> {
         let mut anchors = HashMap::new();
         collect_anchors(root, &mut anchors);
-        Reader { anchors, path: FieldPath::root(), depth: 0, aliases: 0, aliased: 0 }.read(root)
+        Reader { anchors, trail: Vec::new(), depth: 0, aliases: 0, aliased: 0 }.read(root)
     }
 
     /// The value that Go's map would hold for a key: the last of equal ones.
@@ -124,7 +124,7 @@ impl Tree {
 }
 
 fn collect_anchors<'n, 'i>(node: &'n Node<'i>, anchors: &mut HashMap<usize, &'n Node<'i>>) {
-    if let Some(anchor) = node.anchor {
+    if let Some(anchor) = node.anchor() {
         anchors.insert(anchor, node);
     }
     for entry in node.entries() {
@@ -138,12 +138,19 @@ fn collect_anchors<'n, 'i>(node: &'n Node<'i>, anchors: &mut HashMap<usize, &'n 
 /// One walk over a YAML document.
 struct Reader<'n, 'i> {
     anchors: HashMap<usize, &'n Node<'i>>,
-    path: FieldPath,
+    /// Where it is, in case it has to say so.
+    trail: Vec<Hop<'n>>,
     depth: usize,
     /// How many aliases the walk is inside of.
     aliases: usize,
     /// How many nodes it has met inside of aliases.
     aliased: usize,
+}
+
+/// A step of a [`Reader`], borrowed: most are never told.
+enum Hop<'n> {
+    Key(&'n str),
+    Index(usize),
 }
 
 impl<'n, 'i> Reader<'n, 'i> {
@@ -173,7 +180,7 @@ impl<'n, 'i> Reader<'n, 'i> {
     fn scalar(&self, node: &Node<'_>) -> Result<Scalar<'static>, Problem> {
         match &node.content {
             Content::Scalar { text, style } => {
-                Scalar::of_yaml(text, *style, node.tag.as_deref()).map_err(|cause| self.refuse(cause))
+                Scalar::of_yaml(text, *style, node.tag()).map_err(|cause| self.refuse(cause))
             }
             _ => Err(self.refuse("a key is no string")),
         }
@@ -182,9 +189,9 @@ impl<'n, 'i> Reader<'n, 'i> {
     fn list(&mut self, items: &'n [Node<'i>]) -> Result<Tree, Problem> {
         let mut list = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            self.path.push(Step::Index(index));
+            self.trail.push(Hop::Index(index));
             list.push(self.read(item)?);
-            self.path.pop();
+            self.trail.pop();
         }
         Ok(Tree::List(list))
     }
@@ -193,26 +200,34 @@ impl<'n, 'i> Reader<'n, 'i> {
         let mut map = Vec::with_capacity(node.entries().len());
         for entry in node.entries() {
             let key = self.key(&entry.key)?;
-            self.path.push(Step::Key(key.clone()));
+            self.trail.push(Hop::Key(entry.key.text().unwrap_or_default()));
             let value = self.read(&entry.value)?;
-            self.path.pop();
+            self.trail.pop();
             map.push((key, value));
         }
         Ok(Tree::Map(map))
     }
 
     fn key(&self, node: &Node<'_>) -> Result<String, Problem> {
-        let key = self.scalar(node)?;
-        key.as_str().map(str::to_owned).ok_or_else(|| {
+        let key = match self.scalar(node)? {
+            Scalar::Text(bytes) => String::from_utf8(bytes.into_owned()).ok(),
+            _ => None,
+        };
+        key.ok_or_else(|| {
             self.refuse("a key is no string")
                 .help("quote the key: sops takes none but strings, and `1`, `true` and `null` are not")
         })
     }
 
     fn refuse(&self, cause: impl std::fmt::Display) -> Problem {
-        Problem::new(Code::BadMetadata, "the file holds what sops does not take")
-            .at(&self.path)
-            .because(cause)
+        let mut path = FieldPath::root();
+        for hop in &self.trail {
+            path.push(match hop {
+                Hop::Key(key) => Step::Key((*key).to_owned()),
+                Hop::Index(index) => Step::Index(*index),
+            });
+        }
+        Problem::new(Code::BadMetadata, "the file holds what sops does not take").at(&path).because(cause)
     }
 }
 

@@ -73,6 +73,17 @@ impl EncryptedValue {
         &self.text
     }
 
+    /// The authentication tag. No two values that SOPS writes have the same one.
+    pub(super) fn tag(&self) -> [u8; 16] {
+        self.tag.into()
+    }
+
+    /// The authentication tag of a text, where that looks like an encrypted value.
+    pub(super) fn tag_of(text: &str) -> Option<[u8; 16]> {
+        let [_, _, tag, _] = parts(text)?;
+        decode(tag)?.try_into().ok()
+    }
+
     /// The type that the value claims to have. Nothing authenticates it.
     #[must_use]
     pub fn kind(&self) -> ValueType {

@@ -5,8 +5,10 @@
 
 pub mod emit;
 mod parse;
+mod parts;
 
-pub use parse::{ParseError, parse};
+pub use parse::{Documents, ParseError, parse};
+pub use parts::in_parts;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -26,14 +28,19 @@ pub struct Node<'i> {
     /// The bytes of the node itself, without tag and anchor: a quoted scalar with its quotes, a block scalar from its
     /// `|` or `>` to the end of its last line's content, a flow collection with its brackets. Empty for an empty value.
     pub range: Range<usize>,
-    /// The bytes from the first of tag and anchor on, where there is any, else the same as `range`.
-    pub whole: Range<usize>,
-    /// The anchor's number in the document, by which an alias refers to it.
-    pub anchor: Option<usize>,
-    /// The resolved tag, such as `tag:yaml.org,2002:str` or `!custom`.
-    pub tag: Option<String>,
     /// What it is.
     pub content: Content<'i>,
+    /// Few nodes have any, and a text of megabytes has a node for each thirty bytes.
+    properties: Option<Box<Properties>>,
+}
+
+/// What stands before a node's content.
+#[derive(Debug)]
+struct Properties {
+    anchor: Option<usize>,
+    tag: Option<String>,
+    /// The bytes from the first of tag and anchor to the end of the last.
+    range: Option<Range<usize>>,
 }
 
 /// What a node is.
@@ -49,18 +56,18 @@ pub enum Content<'i> {
     /// A mapping.
     Mapping {
         /// Its entries, in document order; keys are unique.
-        entries: Vec<Entry<'i>>,
+        entries: Box<[Entry<'i>]>,
         /// Comments that stand inside it, in document order.
-        comments: Vec<Comment<'i>>,
+        comments: Box<[Comment<'i>]>,
         /// Whether it is written in braces.
         flow: bool,
     },
     /// A list.
     Sequence {
         /// Its items, in document order.
-        items: Vec<Node<'i>>,
+        items: Box<[Node<'i>]>,
         /// Comments that stand inside it, in document order.
-        comments: Vec<Comment<'i>>,
+        comments: Box<[Comment<'i>]>,
         /// Whether it is written in brackets.
         flow: bool,
     },
@@ -102,6 +109,25 @@ pub enum ScalarStyle {
 }
 
 impl<'i> Node<'i> {
+    /// The bytes from the first of tag and anchor on, where there is any, else the same as `range`.
+    #[must_use]
+    pub fn whole(&self) -> Range<usize> {
+        let before = self.properties.as_ref().and_then(|properties| properties.range.as_ref());
+        before.map_or(self.range.start, |range| range.start.min(self.range.start))..self.range.end
+    }
+
+    /// The anchor's number, by which an alias refers to it.
+    #[must_use]
+    pub fn anchor(&self) -> Option<usize> {
+        self.properties.as_ref()?.anchor
+    }
+
+    /// The resolved tag, such as `tag:yaml.org,2002:str` or `!custom`.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.properties.as_ref()?.tag.as_deref()
+    }
+
     /// The value of a key, where this is a mapping that has it.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<&Node<'i>> {

@@ -5,12 +5,12 @@
 //! lies on whatever comes next, and none includes tag and anchor. Here they become the ranges that [`Node`] promises.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScanError, Span, StrInput, StructureStyle, Tag};
 
-use super::{Comment, Content, Document, Entry, Node, ScalarStyle};
+use super::{Comment, Content, Document, Entry, Node, Properties, ScalarStyle, in_parts};
 
 /// The longest implicit key, in characters. YAML allows 1024, JSON any length; the parser holds back the tokens of
 /// that much text while it does not know yet whether it is a key, so it bounds memory, too.
@@ -61,13 +61,62 @@ impl From<ScanError> for ParseError {
 /// The text is no YAML, nests too deeply, or holds a key twice, a key that is no scalar, or an alias inside the node
 /// that it refers to.
 pub fn parse(text: &str) -> Result<Vec<Document<'_>>, ParseError> {
-    let mut events = Parser::new_from_str_with_options(text, options());
-    let mut builder = Builder::new(text);
-    while let Some(event) = events.next_event() {
-        let (event, span) = event?;
-        builder.event(event, &span, &mut events)?;
+    in_parts(text, |documents| documents.collect::<Result<Vec<_>, _>>()).map(|parts| {
+        let mut parts = parts.into_iter();
+        let mut documents = parts.next().unwrap_or_default();
+        parts.for_each(|mut part| documents.append(&mut part));
+        documents
+    })
+}
+
+/// The documents of a text, or of a part of it, one after the other. Each can be dropped before the next one is read.
+pub struct Documents<'i> {
+    events: Events<'i>,
+    builder: Builder<'i>,
+}
+
+impl<'i> Documents<'i> {
+    /// Those of a text.
+    #[must_use]
+    pub fn of(text: &'i str) -> Self {
+        Self::of_part(text, 0..text.len())
     }
-    Ok(builder.documents)
+
+    /// Those of a part that begins where a document does and ends where one does.
+    pub(super) fn of_part(text: &'i str, part: Range<usize>) -> Self {
+        let mut events =
+            Parser::new_from_str_with_options(text.get(part.clone()).unwrap_or_default(), options());
+        if part.start > 0 {
+            // Numbers that no other part has: each anchor has a byte of its own.
+            events.set_anchor_offset(part.start);
+        }
+        Self { events, builder: Builder::new(text, part) }
+    }
+
+    /// Whether these are all documents of the text.
+    #[must_use]
+    pub fn are_all(&self) -> bool {
+        self.builder.part == (0..self.builder.text.len())
+    }
+}
+
+impl<'i> Iterator for Documents<'i> {
+    type Item = Result<Document<'i>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Where a document ends is known once the next one begins.
+        while self.builder.documents.len() < 2
+            && let Some(event) = self.events.next_event()
+        {
+            let read = event
+                .map_err(ParseError::from)
+                .and_then(|(event, span)| self.builder.event(event, &span, &mut self.events));
+            if let Err(error) = read {
+                return Some(Err(error));
+            }
+        }
+        self.builder.documents.pop_front().map(Ok)
+    }
 }
 
 fn options() -> Options {
@@ -86,7 +135,7 @@ struct Open<'i> {
     /// Where its content starts.
     start: usize,
     /// What stands before it.
-    properties: Properties,
+    properties: Option<Box<Properties>>,
     children: Children<'i>,
     /// The comments inside it.
     comments: Vec<Comment<'i>>,
@@ -109,27 +158,18 @@ impl<'i> Open<'i> {
     fn close(self, bracket: Option<usize>) -> Node<'i> {
         let Self { start, properties, children, comments, column } = self;
         let flow = column.is_none();
+        let comments = comments.into_boxed_slice();
         let (content, last) = match children {
-            Children::Mapping { mut entries, .. } => {
-                // Most mappings are small, and room is made for four entries at first.
-                entries.shrink_to_fit();
-                let last = entries.last().map(|entry| entry.value.whole.end);
-                (Content::Mapping { entries, comments, flow }, last)
+            Children::Mapping { entries, .. } => {
+                let last = entries.last().map(|entry| entry.value.range.end);
+                (Content::Mapping { entries: entries.into_boxed_slice(), comments, flow }, last)
             }
-            Children::Sequence(mut items) => {
-                items.shrink_to_fit();
-                let last = items.last().map(|item| item.whole.end);
-                (Content::Sequence { items, comments, flow }, last)
+            Children::Sequence(items) => {
+                let last = items.last().map(|item| item.range.end);
+                (Content::Sequence { items: items.into_boxed_slice(), comments, flow }, last)
             }
         };
-        let end = bracket.or(last).unwrap_or(start);
-        Node {
-            range: start..end,
-            whole: properties.start_before(start)..end,
-            anchor: properties.anchor,
-            tag: properties.tag,
-            content,
-        }
+        Node { range: start..bracket.or(last).unwrap_or(start), properties, content }
     }
 }
 
@@ -139,27 +179,14 @@ struct PendingComment<'i> {
     column: usize,
 }
 
-/// What stands before a node's content.
-struct Properties {
-    anchor: Option<usize>,
-    tag: Option<String>,
-    /// The bytes from the first of tag and anchor to the end of the last; none without either.
-    range: Option<Range<usize>>,
-}
-
-impl Properties {
-    /// Where a node starts whose content starts there.
-    fn start_before(&self, content: usize) -> usize {
-        self.range.as_ref().map_or(content, |range| range.start.min(content))
-    }
-}
-
 type Events<'i> = Parser<'i, StrInput<'i>>;
 
 /// Collects events into documents.
 struct Builder<'i> {
     text: &'i str,
-    documents: Vec<Document<'i>>,
+    /// The part that the events are of; they count from its start.
+    part: Range<usize>,
+    documents: VecDeque<Document<'i>>,
     open: Vec<Open<'i>>,
     /// The anchors of `open`.
     open_anchors: HashSet<usize>,
@@ -174,22 +201,29 @@ struct Builder<'i> {
 }
 
 impl<'i> Builder<'i> {
-    fn new(text: &'i str) -> Self {
+    fn new(text: &'i str, part: Range<usize>) -> Self {
         Self {
             text,
-            documents: Vec::new(),
+            documents: VecDeque::new(),
             open: Vec::new(),
             open_anchors: HashSet::new(),
             root: None,
             comments: Vec::new(),
-            last_end: 0,
+            last_end: part.start,
             first_comment: None,
             unfinished: false,
+            part,
         }
     }
 
-    fn event(&mut self, event: Event<'i>, span: &Span, events: &mut Events<'i>) -> Result<(), ParseError> {
+    /// The bytes of a span in the whole text.
+    fn bytes(&self, span: &Span) -> Range<usize> {
         let range = span.byte_range().unwrap_or_default();
+        self.part.start + range.start..self.part.start + range.end
+    }
+
+    fn event(&mut self, event: Event<'i>, span: &Span, events: &mut Events<'i>) -> Result<(), ParseError> {
+        let range = self.bytes(span);
         match event {
             Event::Comment(text, _) => {
                 self.comment(Comment { range, text }, span.start.col());
@@ -205,17 +239,17 @@ impl<'i> Builder<'i> {
             Event::DocumentEnd => self.document_end(&range),
             Event::Alias(anchor) => self.alias(anchor, &range)?,
             Event::Scalar(value, style, anchor, tag) => {
-                let properties = properties(span, anchor, tag, events)?;
+                let properties = self.properties(span, anchor, tag, events)?;
                 let node = self.scalar(value, style, range.clone(), properties);
                 self.add(node)?;
             }
             Event::MappingStart(style, anchor, tag) => {
-                let properties = properties(span, anchor, tag, events)?;
+                let properties = self.properties(span, anchor, tag, events)?;
                 let children = Children::Mapping { entries: Vec::new(), key: None };
                 self.start(children, style, span, properties);
             }
             Event::SequenceStart(style, anchor, tag) => {
-                let properties = properties(span, anchor, tag, events)?;
+                let properties = self.properties(span, anchor, tag, events)?;
                 self.start(Children::Sequence(Vec::new()), style, span, properties);
             }
             Event::MappingEnd | Event::SequenceEnd => self.end(&range)?,
@@ -230,13 +264,7 @@ impl<'i> Builder<'i> {
             let what = "an alias stands inside the node that it refers to";
             return Err(ParseError::at(self.text, range.start, what));
         }
-        self.add(Node {
-            range: range.clone(),
-            whole: range.clone(),
-            anchor: None,
-            tag: None,
-            content: Content::Alias(anchor),
-        })
+        self.add(Node { range: range.clone(), properties: None, content: Content::Alias(anchor) })
     }
 
     fn comment(&mut self, comment: Comment<'i>, column: usize) {
@@ -246,7 +274,7 @@ impl<'i> Builder<'i> {
 
     fn document_start(&mut self, explicit: bool, start: usize) {
         if explicit {
-            if let Some(previous) = self.documents.last_mut().filter(|_| self.unfinished) {
+            if let Some(previous) = self.documents.back_mut().filter(|_| self.unfinished) {
                 previous.range.end = start;
             }
             self.first_comment = None;
@@ -257,17 +285,23 @@ impl<'i> Builder<'i> {
     fn document_end(&mut self, range: &Range<usize>) {
         let Some(root) = self.root.take() else { return };
         let start =
-            self.first_comment.take().map_or(root.whole.start, |comment| comment.min(root.whole.start));
+            self.first_comment.take().map_or(root.whole().start, |comment| comment.min(root.whole().start));
         // An explicit end is the `...` itself, an implicit one is empty and lies before the comments that follow.
         self.unfinished = range.is_empty();
-        let end = if self.unfinished { self.text.len() } else { range.start };
-        self.documents.push(Document { root, range: start..end });
+        let end = if self.unfinished { self.part.end } else { range.start };
+        self.documents.push_back(Document { root, range: start..end });
         self.comments.clear();
     }
 
     /// Opens a collection and gives it the comments that stand before its first entry, but inside.
-    fn start(&mut self, children: Children<'i>, style: StructureStyle, span: &Span, properties: Properties) {
-        let mut start = span.byte_range().unwrap_or_default().start;
+    fn start(
+        &mut self,
+        children: Children<'i>,
+        style: StructureStyle,
+        span: &Span,
+        properties: Option<Box<Properties>>,
+    ) {
+        let mut start = self.bytes(span).start;
         let mut column = (style == StructureStyle::Block).then(|| span.start.col());
         if let Some((dash, its_column)) = self.indentless(start, column, &children) {
             start = dash;
@@ -283,7 +317,7 @@ impl<'i> Builder<'i> {
         });
         self.flush_comments();
         self.comments = behind;
-        self.open_anchors.extend(properties.anchor);
+        self.open_anchors.extend(properties.as_ref().and_then(|properties| properties.anchor));
         self.open.push(Open { start, properties, children, comments, column });
     }
 
@@ -313,7 +347,7 @@ impl<'i> Builder<'i> {
             self.comments.iter().position(outside).unwrap_or(self.comments.len())
         });
         open.comments.extend(self.comments.drain(..inside).map(|pending| pending.comment));
-        if let Some(anchor) = open.properties.anchor {
+        if let Some(anchor) = open.properties.as_ref().and_then(|properties| properties.anchor) {
             self.open_anchors.remove(&anchor);
         }
         // `[a: b]` holds a mapping in flow style without braces.
@@ -356,9 +390,10 @@ impl<'i> Builder<'i> {
         mut text: Cow<'i, str>,
         style: granit_parser::ScalarStyle,
         mut range: Range<usize>,
-        properties: Properties,
+        properties: Option<Box<Properties>>,
     ) -> Node<'i> {
-        let properties_end = properties.range.as_ref().map_or(0, |properties| properties.end);
+        let before = properties.as_ref().and_then(|properties| properties.range.as_ref());
+        let properties_end = before.map_or(0, |range| range.end);
         let style = match style {
             granit_parser::ScalarStyle::Plain => ScalarStyle::Plain,
             granit_parser::ScalarStyle::SingleQuoted => ScalarStyle::SingleQuoted,
@@ -377,13 +412,32 @@ impl<'i> Builder<'i> {
             }
             _ => {}
         }
-        Node {
-            whole: properties.start_before(range.start)..range.end,
-            range,
-            anchor: properties.anchor,
-            tag: properties.tag,
-            content: Content::Scalar { text, style },
+        Node { range, properties, content: Content::Scalar { text, style } }
+    }
+
+    /// What stands before a node. The parser tells an anchor's place in an event of its own, right behind the node's.
+    fn properties(
+        &self,
+        span: &Span,
+        anchor: usize,
+        tag: Option<Cow<'i, Tag>>,
+        events: &mut Events<'i>,
+    ) -> Result<Option<Box<Properties>>, ParseError> {
+        if anchor == 0 && tag.is_none() {
+            return Ok(None);
         }
+        let mut range = span.tag_span().map(|span| self.bytes(&span));
+        if anchor != 0
+            && let Some(event) = events.next_event()
+        {
+            let anchor = self.bytes(&event?.1);
+            range = Some(match range {
+                Some(tag) => tag.start.min(anchor.start)..tag.end.max(anchor.end),
+                None => anchor,
+            });
+        }
+        let anchor = (anchor != 0).then_some(anchor);
+        Ok(Some(Box::new(Properties { anchor, tag: tag.map(|tag| tag.to_string()), range })))
     }
 
     /// Whether a plain scalar is not written at all: the parser gives it the text of `~`, and often the place of an
@@ -453,26 +507,6 @@ impl<'i> Builder<'i> {
         let mut keys = HashSet::with_capacity(entries.len());
         entries.iter().find(|entry| !keys.insert(entry.key.text())).map_or(Ok(()), refuse)
     }
-}
-
-/// What stands before a node. The parser tells an anchor's place in an event of its own, right behind the node's.
-fn properties<'i>(
-    span: &Span,
-    anchor: usize,
-    tag: Option<Cow<'i, Tag>>,
-    events: &mut Events<'i>,
-) -> Result<Properties, ParseError> {
-    let mut range = span.tag_span().and_then(|span| span.byte_range());
-    if anchor != 0
-        && let Some(event) = events.next_event()
-    {
-        let anchor = event?.1.byte_range().unwrap_or_default();
-        range = Some(match range {
-            Some(tag) => tag.start.min(anchor.start)..tag.end.max(anchor.end),
-            None => anchor,
-        });
-    }
-    Ok(Properties { anchor: (anchor != 0).then_some(anchor), tag: tag.map(|tag| tag.to_string()), range })
 }
 
 fn is_blank(text: &str) -> bool {

@@ -265,7 +265,7 @@ fn many_places_are_counted() {
 fn what_the_selector_does_not_cover_is_plain_whatever_it_looks_like() {
     let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
     let file = yaml(&SECRET.replace("name: db", &format!("name: {password}")));
-    let name = file.leaves().iter().find(|leaf| leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
+    let name = file.leaves().iter().find(|leaf| *leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
     assert!(matches!(name.content, LeafContent::Plain(_)));
 }
 

@@ -55,13 +55,13 @@ impl Dump<'_> {
 
     fn properties(&self, node: &Node) -> String {
         let mut properties = String::new();
-        if node.whole != node.range {
-            write!(properties, " whole {:?}", &self.text[node.whole.clone()]).unwrap();
+        if node.whole() != node.range {
+            write!(properties, " whole {:?}", &self.text[node.whole()]).unwrap();
         }
-        if let Some(tag) = &node.tag {
+        if let Some(tag) = node.tag() {
             write!(properties, " tag {tag}").unwrap();
         }
-        if let Some(anchor) = node.anchor {
+        if let Some(anchor) = node.anchor() {
             write!(properties, " anchor {anchor}").unwrap();
         }
         properties
@@ -223,7 +223,7 @@ fn depth_is_bounded_and_length_is_not() {
 }
 
 fn every_range_is_right(node: &Node, text: &str) {
-    assert!(node.whole.start <= node.range.start && node.range.end <= node.whole.end, "{node:?}");
+    assert!(node.whole().start <= node.range.start && node.range.end <= node.whole().end, "{node:?}");
     let on = text.get(node.range.clone()).expect("a range on characters");
     match &node.content {
         Content::Scalar { text, style: ScalarStyle::Plain } if !on.contains('\n') => assert_eq!(text, on),
@@ -241,16 +241,19 @@ fn every_range_is_right(node: &Node, text: &str) {
             for Entry { key, value } in entries {
                 every_range_is_right(key, text);
                 every_range_is_right(value, text);
-                assert!(node.range.start <= key.whole.start && value.whole.end <= node.range.end, "{node:?}");
-                assert!(key.whole.end <= value.whole.start, "{node:?}");
+                assert!(
+                    node.range.start <= key.whole().start && value.whole().end <= node.range.end,
+                    "{node:?}"
+                );
+                assert!(key.whole().end <= value.whole().start, "{node:?}");
             }
         }
         Content::Sequence { items, .. } => {
             let mut end = node.range.start;
             for item in items {
                 every_range_is_right(item, text);
-                assert!(end <= item.whole.start && item.whole.end <= node.range.end, "{node:?}");
-                end = item.whole.end;
+                assert!(end <= item.whole().start && item.whole().end <= node.range.end, "{node:?}");
+                end = item.whole().end;
             }
         }
     }
@@ -272,8 +275,8 @@ proptest! {
             for document in &documents {
                 every_range_is_right(&document.root, &text);
                 assert!(end <= document.range.start, "{documents:?}");
-                assert!(document.range.start <= document.root.whole.start, "{documents:?}");
-                assert!(document.root.whole.end <= document.range.end, "{documents:?}");
+                assert!(document.range.start <= document.root.whole().start, "{documents:?}");
+                assert!(document.root.whole().end <= document.range.end, "{documents:?}");
                 end = document.range.end;
             }
         }

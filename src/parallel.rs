@@ -1,0 +1,64 @@
+//! Work on as many cores as there are, where there is enough of it.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// How many cores this process may use.
+#[must_use]
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// What `make` makes of each, in their order. As many are made at once as there are cores, the caller's among them.
+pub fn map<T: Sync, R: Send>(all: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = cores().min(all.len());
+    if threads <= 1 {
+        return all.iter().map(make).collect();
+    }
+    let made = Mutex::new(Vec::with_capacity(all.len()));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = all.get(at) else { break };
+            let one = make(one);
+            made.lock().unwrap_or_else(PoisonError::into_inner).push((at, one));
+        }
+    };
+    thread::scope(|scope| {
+        // Where the system has no thread left, fewer do.
+        for _ in 1..threads {
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+    made.sort_by_key(|(at, _)| *at);
+    made.into_iter().map(|(_, one)| one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order() {
+        let numbers: Vec<usize> = (0..1_000).collect();
+        let squares = map(&numbers, |number| {
+            if number % 7 == 0 {
+                thread::yield_now();
+            }
+            number * number
+        });
+        assert!(squares.iter().enumerate().all(|(at, square)| at * at == *square));
+        assert!(map(&[] as &[usize], |number| *number).is_empty());
+    }
+
+    #[test]
+    fn a_panic_is_not_lost() {
+        let made = std::panic::catch_unwind(|| map(&[1, 2, 3], |number| assert_ne!(*number, 2)));
+        assert!(made.is_err());
+    }
+}
