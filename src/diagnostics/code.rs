@@ -113,7 +113,7 @@ codes! {
         "find the patch or generator that brings the value in; encrypted values must come from the item's own origin file"
     /// The item holds values of more than one data key.
     MixedDataKeys "mixed-data-keys"
-        "an encrypted patch over an encrypted base cannot be told apart: put the values into one file, or patch with plain values"
+        "put the encrypted patch into a file of its own, and list it under `patches`, so that it can be verified, too"
     /// Encrypted values without a `sops` block.
     OrphanCiphertext "orphan-ciphertext"
         "an encrypted `kind: List` loses its `sops` block in kustomize: encrypt each resource in a document of its own; a patch may have removed the block, too"

@@ -271,3 +271,6 @@ fn pair(key: &str, value: &str) -> Zeroizing<String> {
         sink(&value);
     })
 }
+
+#[cfg(test)]
+mod tests;

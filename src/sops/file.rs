@@ -132,7 +132,9 @@ impl SealedFile {
                 let (documents, block) = read(text, format)?;
                 let metadata = Metadata::of_tree(&block)?;
                 let mut gatherer = Gatherer::new(&metadata, false);
-                documents.into_iter().for_each(|entries| gatherer.add(entries));
+                for entries in documents {
+                    gatherer.add(entries);
+                }
                 let (leaves, _) = gatherer.done();
                 (metadata, leaves)
             }

@@ -19,6 +19,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("examples/transformer-in-base/overlay", PLUGIN),
     ("examples/multi-document", PLUGIN),
     ("examples/inline-rules", PLUGIN),
+    ("examples/generators", PLUGIN),
     ("examples/keyservice", PLUGIN),
 ];
 const PLUGIN: &[&str] = &["--enable-alpha-plugins"];

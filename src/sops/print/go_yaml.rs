@@ -334,3 +334,77 @@ impl Printer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(parent: usize, in_list: bool) -> Option<BlockPlace> {
+        Some(BlockPlace { parent, in_list, step: INDENT, behind: Behind::LineEnd })
+    }
+
+    /// As sops 3.13.2 printed them below `e: [ ]`.
+    #[test]
+    fn strings_in_the_style_that_sops_prints() {
+        for (text, printed) in [
+            ("", "\"\""),
+            ("yes", "\"yes\""),
+            ("12:30", "\"12:30\""),
+            ("#x", "'#x'"),
+            ("a: b", "'a: b'"),
+            ("tab\there", "\"tab\\there\""),
+            ("é", "é"),
+            ("😀", "\"\\U0001F600\""),
+            ("\rz", "\"\\rz\""),
+            ("'", "''''"),
+            ("\"q", "'\"q'"),
+            ("trail ", "'trail '"),
+            ("a\n b ", "\"a\\n b \""),
+            ("x\n\n", "|+\n      x\n"),
+            ("=", "="),
+            ("~", "\"~\""),
+            ("a:b", "a:b"),
+            ("a:", "'a:'"),
+            (":a", ":a"),
+            ("-", "'-'"),
+            ("? a", "'? a'"),
+            ("--- a", "'--- a'"),
+        ] {
+            assert_eq!(*string(text, place(4, true)), printed, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_where_sops_indents_them() {
+        assert_eq!(*string("x\ny", place(0, false)), "|-\n    x\n    y");
+        assert_eq!(*string("r\ns", place(6, false)), "|-\n        r\n        s");
+        assert_eq!(*string("v\nw\n", place(6, true)), "|\n        v\n        w");
+        assert_eq!(*string(" lead\nb", place(8, false)), "|4-\n             lead\n            b");
+    }
+
+    /// sops prints these so that no reader gets them back.
+    #[test]
+    fn what_would_be_read_as_another_string_is_double_quoted() {
+        assert_eq!(*string(" lead\nb", place(4, true)), "\" lead\\nb\"");
+        assert_eq!(*string(" lead\nb", place(6, false)), "\" lead\\nb\"");
+        assert_eq!(*string("x\u{2028}y", place(0, false)), "\"x\\Ly\"");
+        assert_eq!(*string("<<", place(0, false)), "\"<<\"");
+        let commented = BlockPlace { parent: 0, in_list: false, step: INDENT, behind: Behind::Anything };
+        assert_eq!(*string("a\nb", Some(commented)), "\"a\\nb\"");
+        assert_eq!(*string("a\nb", None), "\"a\\nb\"");
+    }
+
+    #[test]
+    fn what_yaml_1_1_takes_for_a_number() {
+        for (text, is) in [
+            ("12:30:45.5", true),
+            ("-1:0", true),
+            ("1:60", false),
+            ("a:1", false),
+            ("1:", false),
+            ("1.5", false),
+        ] {
+            assert_eq!(is_base_60(text), is, "{text}");
+        }
+    }
+}
