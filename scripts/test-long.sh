@@ -19,6 +19,9 @@ fi
 echo 'Property tests, with 20 times the cases'
 PROPTEST_CASES=5000 cargo test --locked --lib
 
+echo 'Instruction counts of the release binary'
+scripts/bench.sh counts
+
 if have cargo-fuzz; then
   for target in input sealed_file rules; do
     # libFuzzer's instrumentation is unstable; this lets a stable compiler do it.
