@@ -12,10 +12,14 @@ use crate::locate::{Base, Locator};
 use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
 use crate::origin::Origin;
+use crate::parallel;
 use crate::policy::Terms;
 use crate::recover::recover;
 use crate::source::{Covered, Source, SourceId, Sources, wants_encrypted};
 use crate::write::{strip_origin, write_item};
+
+/// How many items are worth a thread.
+const ITEMS_AT_ONCE: usize = 256;
 
 /// What is asked of a run.
 pub struct Request<'t> {
@@ -227,32 +231,55 @@ fn write(
     sources: &[Unlocked],
     report: &mut Report,
 ) -> Edits {
+    let of_plan = |source: &Option<SourceId>| source.and_then(|id| sources.get(id.position()));
+    let work: Vec<_> = input
+        .items
+        .iter()
+        .zip(plan)
+        .map(|(item, source)| (item, source.is_some(), of_plan(source)))
+        .collect();
+    let few: Vec<_> = work.chunks(ITEMS_AT_ONCE).collect();
+    let written = parallel::map(&few, |few| {
+        few.iter().map(|(item, sealed, source)| write_one(item, *sealed, *source, config)).collect::<Vec<_>>()
+    });
     let mut edits = Edits::new();
-    for (item, source) in input.items.iter().zip(plan) {
+    for (Written { edits: of_item, said, unstripped }, (item, _, source)) in
+        written.into_iter().flatten().zip(&work)
+    {
         let here = Place { item: Some(item.name()), origin: None, rule: None };
-        if let Some(source) = source.and_then(|id| sources.get(id.position())) {
+        edits.append(of_item);
+        if let Some(source) = source {
             let place = Place { origin: source.origin.as_deref(), rule: source.rule.as_deref(), ..here };
             for problem in &source.let_pass {
                 report.add(Severity::Warning, problem.clone(), place);
             }
-            match &source.opened {
-                Ok(opened) => {
-                    for (severity, problem) in write_item(item, opened, &mut edits) {
-                        report.add(severity, problem, place);
-                    }
-                }
-                Err(problems) => {
-                    for problem in problems {
-                        report.add(Severity::Error, problem.clone(), place);
-                    }
-                }
+            for problem in source.opened.as_ref().err().into_iter().flatten() {
+                report.add(Severity::Error, problem.clone(), place);
+            }
+            for (severity, problem) in said {
+                report.add(severity, problem, place);
             }
         }
-        if let Err(problem) = strip_origin(item, source.is_some(), config.strip_origin, &mut edits) {
+        if let Some(problem) = unstripped {
             report.add(Severity::Error, problem, here);
         }
     }
     edits
+}
+
+/// What is to be changed in an item, and what there is to say about it.
+struct Written {
+    edits: Edits,
+    said: Vec<(Severity, Problem)>,
+    unstripped: Option<Problem>,
+}
+
+fn write_one(item: &Item<'_>, sealed: bool, source: Option<&Unlocked>, config: &Config) -> Written {
+    let mut edits = Edits::new();
+    let opened = source.and_then(|source| source.opened.as_ref().ok());
+    let said = opened.map(|opened| write_item(item, opened, &mut edits)).unwrap_or_default();
+    let unstripped = strip_origin(item, sealed, config.strip_origin, &mut edits).err();
+    Written { edits, said, unstripped }
 }
 
 /// Makes the output: all edits, or none of them. A resource list gets its results either way.

@@ -29,7 +29,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("open", &["policy", "sops"]),
     ("source", &["config", "krm", "locate", "origin", "policy", "rule", "sops"]),
     ("write", &["config", "krm", "open", "sops", "yaml"]),
-    ("run", &["config", "keys", "krm", "locate", "open", "origin", "policy", "recover", "source", "write"]),
+    (
+        "run",
+        &[
+            "config", "keys", "krm", "locate", "open", "origin", "parallel", "policy", "recover", "source",
+            "write",
+        ],
+    ),
     ("edge", &[]),
     (
         "commands",
