@@ -1,6 +1,6 @@
 # What there is to run. Needs Rust, Go and Python; everything else is installed into .tools/, in pinned versions.
 
-.PHONY: help demo shell build image test test-long lint tools clean
+.PHONY: help demo shell build image test test-long bench counts micro scale lint tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,6 +25,18 @@ test: tools lint ## lints and all tests, with the real kustomize and sops, and D
 
 test-long: tools ## what takes long or needs the open network: dependency checks, more random cases, mutants
 	@scripts/test-long.sh
+
+bench: tools ## measure krm-sops beside its peers; PEER_KSOPS=/path/to/ksops takes KSOPS in
+	@scripts/bench.sh compare
+
+counts: ## record the instruction counts that `make bench` and `make test-long` compare with
+	@scripts/bench.sh record
+
+micro: ## measure parsing, decryption, MAC and splice, each alone
+	cargo bench --locked --bench micro
+
+scale: ## the simulation behind docs/scale.md
+	@scripts/bench.sh scale
 
 lint: ## formatting and lints
 	@scripts/lint.sh

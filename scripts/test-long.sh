@@ -31,6 +31,9 @@ else
   skipped 'credentials at their own addresses: unshare or ip is missing, or may make no network'
 fi
 
+echo 'Instruction counts of the release binary'
+scripts/bench.sh counts
+
 if have cargo-fuzz; then
   for target in input sealed_file rules; do
     # libFuzzer's instrumentation is unstable; this lets a stable compiler do it.

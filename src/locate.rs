@@ -3,6 +3,7 @@
 //! Annotations are claims. Whatever they say, a file is used only where it is found by the rules below, inside the
 //! repository root, with every symbolic link resolved.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub struct Locator<'f> {
     sops_config: Option<String>,
     inline: Option<Arc<Rules>>,
     read: HashMap<PathBuf, Result<Arc<Rules>, Problem>>,
+    /// Files that were found, by the place that an annotation means: thousands of items may come from one.
+    found: RefCell<HashMap<PathBuf, Located>>,
 }
 
 impl<'f> Locator<'f> {
@@ -95,6 +98,7 @@ impl<'f> Locator<'f> {
             sops_config: config.sops_config.clone(),
             inline: config.creation_rules.clone(),
             read: HashMap::new(),
+            found: RefCell::default(),
         };
         locator.roots = locator.find_roots(config.root.as_deref())?;
         Ok(locator)
@@ -147,6 +151,9 @@ impl<'f> Locator<'f> {
             },
         };
         let Some(place) = self.ground.on_disk(&way) else { return Err(not_mounted(path)) };
+        if let Some(known) = self.found.borrow().get(&place) {
+            return Ok(known.clone());
+        }
         let file = match self.files.canonical(&place) {
             Ok(file) => file,
             Err(FileError::NotFound) if !self.ground.knows(&place) => return Err(not_mounted(path)),
@@ -159,8 +166,9 @@ impl<'f> Locator<'f> {
             let why = FileError::Unreadable(String::from("it is not a regular file"));
             return Err(self.not_found(path, &place, &why));
         }
-        let shown = self.shown(&file);
-        Ok(Located { file, shown })
+        let located = Located { shown: self.shown(&file), file };
+        self.found.borrow_mut().insert(place, located.clone());
+        Ok(located)
     }
 
     /// A file at a path on this disk, where one is there, inside the repository root, symbolic links resolved.

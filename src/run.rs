@@ -12,10 +12,14 @@ use crate::locate::{Base, Locator};
 use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
 use crate::origin::Origin;
+use crate::parallel;
 use crate::policy::Terms;
 use crate::recover::recover;
 use crate::source::{Covered, Encrypted, Part, Source, Sources, wants_encrypted};
-use crate::write::{OpenedPart, strip_origin, write_item};
+use crate::write::{OpenedPart, Said, strip_origin, write_item};
+
+/// How many items are worth a thread.
+const ITEMS_AT_ONCE: usize = 256;
 
 /// What is asked of a run.
 pub struct Request<'t> {
@@ -221,52 +225,60 @@ fn write(
     sources: &[Unlocked],
     report: &mut Report,
 ) -> Edits {
+    let work: Vec<_> = input.items.iter().zip(plan).collect();
+    let few: Vec<_> = work.chunks(ITEMS_AT_ONCE).collect();
+    let written = parallel::map(&few, |few| {
+        few.iter().map(|(item, parts)| write_one(item, parts, sources, config)).collect::<Vec<_>>()
+    });
     let mut edits = Edits::new();
-    for (item, parts) in input.items.iter().zip(plan) {
+    for (Written { edits: of_item, said, unstripped }, (item, parts)) in
+        written.into_iter().flatten().zip(work)
+    {
         let here = Place { item: Some(item.name()), origin: None, rule: None };
-        if let Some(opened) = opened_parts(parts, sources, here, report) {
-            for (severity, problem, source) in write_item(item, &opened, &mut edits) {
-                let source = source.and_then(|id| sources.get(id.position()));
-                report.add(severity, problem, place_of(source, here));
+        edits.append(of_item);
+        for source in parts.iter().flat_map(Part::sources).filter_map(|id| sources.get(id.position())) {
+            for problem in &source.let_pass {
+                report.add(Severity::Warning, problem.clone(), place_of(Some(source), here));
+            }
+            for problem in source.opened.as_ref().err().into_iter().flatten() {
+                report.add(Severity::Error, problem.clone(), place_of(Some(source), here));
             }
         }
-        if let Err(problem) = strip_origin(item, !parts.is_empty(), config.strip_origin, &mut edits) {
+        for (severity, problem, source) in said {
+            let source = source.and_then(|id| sources.get(id.position()));
+            report.add(severity, problem, place_of(source, here));
+        }
+        if let Some(problem) = unstripped {
             report.add(Severity::Error, problem, here);
         }
     }
     edits
 }
 
-/// The parts of an item with what they were opened to; `None` where any could not be, which is reported.
-fn opened_parts<'s>(
-    parts: &'s [Part],
-    sources: &'s [Unlocked],
-    here: Place<'_>,
-    report: &mut Report,
-) -> Option<Vec<OpenedPart<'s>>> {
-    let mut refused = parts.is_empty();
-    let mut opened_parts = Vec::with_capacity(parts.len());
-    for part in parts {
-        let mut opened = Vec::with_capacity(part.sources().len());
-        for id in part.sources() {
-            let Some(source) = sources.get(id.position()) else { continue };
-            let place = place_of(Some(source), here);
-            for problem in &source.let_pass {
-                report.add(Severity::Warning, problem.clone(), place);
-            }
-            match &source.opened {
-                Ok(it) => opened.push((*id, it)),
-                Err(problems) => {
-                    refused = true;
-                    for problem in problems {
-                        report.add(Severity::Error, problem.clone(), place);
-                    }
-                }
-            }
-        }
-        opened_parts.push(OpenedPart { part, opened });
-    }
-    (!refused).then_some(opened_parts)
+/// What is to be changed in an item, and what there is to say about it.
+struct Written {
+    edits: Edits,
+    said: Said,
+    unstripped: Option<Problem>,
+}
+
+fn write_one(item: &Item<'_>, parts: &[Part], sources: &[Unlocked], config: &Config) -> Written {
+    let mut edits = Edits::new();
+    let opened = opened_parts(parts, sources);
+    let said = opened.map(|opened| write_item(item, &opened, &mut edits)).unwrap_or_default();
+    let unstripped = strip_origin(item, !parts.is_empty(), config.strip_origin, &mut edits).err();
+    Written { edits, said, unstripped }
+}
+
+/// The parts of an item with what they were opened to; `None` where there are none, or any could not be opened.
+fn opened_parts<'s>(parts: &'s [Part], sources: &'s [Unlocked]) -> Option<Vec<OpenedPart<'s>>> {
+    let opened = |part: &'s Part| {
+        let opened =
+            part.sources().iter().map(|id| Some((*id, sources.get(id.position())?.opened.as_ref().ok()?)));
+        Some(OpenedPart { part, opened: opened.collect::<Option<_>>()? })
+    };
+    let all = parts.iter().map(opened).collect::<Option<Vec<_>>>()?;
+    (!all.is_empty()).then_some(all)
 }
 
 fn place_of<'p>(source: Option<&'p Unlocked>, here: Place<'p>) -> Place<'p> {

@@ -21,7 +21,7 @@ const BUILD_METADATA: [&str; 2] =
     ["config.kubernetes.io/origin", "alpha.config.kubernetes.io/transformations"];
 
 /// What there is to say about an item, and about which of its sources.
-type Said = Vec<(Severity, Problem, Option<SourceId>)>;
+pub type Said = Vec<(Severity, Problem, Option<SourceId>)>;
 
 /// An encrypted part of an item, and what its sources were opened to.
 pub struct OpenedPart<'s> {

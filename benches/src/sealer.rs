@@ -9,7 +9,11 @@ use aes_gcm::{AeadInOut as _, AesGcm, KeyInit as _, Nonce};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::Failure;
-use crate::standin::wrap;
+
+/// How a wrapped data key of the stand-in begins.
+pub(crate) const MAGIC: &[u8] = b"krm-sops stand-in\0";
+/// As long as what KMS makes of a data key of 32 bytes.
+const WRAPPED_LENGTH: usize = 184;
 
 /// The one key, and the role that may use it.
 pub(crate) const KEY: &str = "arn:aws:kms:us-west-2:123456789012:key/0d1c2b3a-4f5e-4a6b-8c7d-9e8f7a6b5c4d";
@@ -37,10 +41,26 @@ pub(crate) struct Seal {
     mac: String,
 }
 
+/// A data key as the stand-in wraps it, in base64.
+pub(crate) fn wrap(arn: &str, data_key: &[u8]) -> String {
+    let mut blob = MAGIC.to_vec();
+    blob.extend_from_slice(arn.as_bytes());
+    blob.push(0);
+    blob.extend(data_key.iter().map(|byte| !byte));
+    // A data key is what stands behind the ARN; the rest makes it as long as a real one.
+    blob.resize(blob.len().max(WRAPPED_LENGTH), 0xa5);
+    base64_simd::STANDARD.encode_to_string(blob)
+}
+
+/// The data key of a file.
+pub(crate) fn data_key(number: usize) -> [u8; 32] {
+    Sha256::digest(format!("data key {number}")).into()
+}
+
 /// Seals the Secrets of one file. The same number gives the same file.
 pub(crate) fn seal(secrets: &[Secret], number: usize) -> Result<(Vec<Sealed>, Seal), Failure> {
-    let data_key = Sha256::digest(format!("data key {number}"));
-    let mut sealer = Sealer { cipher: AesGcm::new(&data_key), number, sealed: 0 };
+    let data_key = data_key(number);
+    let mut sealer = Sealer { cipher: AesGcm::new(&data_key.into()), number, sealed: 0 };
     let mut mac = Sha512::new();
     let mut all = Vec::with_capacity(secrets.len());
     for secret in secrets {

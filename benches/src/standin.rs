@@ -20,11 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Failure;
-
-/// How a wrapped data key of the stand-in begins.
-const MAGIC: &[u8] = b"krm-sops stand-in\0";
-/// As long as what KMS makes of a data key of 32 bytes.
-const WRAPPED_LENGTH: usize = 184;
+use crate::sealer::{MAGIC, wrap};
 
 /// How it behaves. May be changed while it runs.
 #[derive(Debug, Default)]
@@ -135,17 +131,6 @@ impl Standin {
             connections: take(&shared.connections),
         }
     }
-}
-
-/// A data key as the stand-in wraps it, in base64.
-pub(crate) fn wrap(arn: &str, data_key: &[u8]) -> String {
-    let mut blob = MAGIC.to_vec();
-    blob.extend_from_slice(arn.as_bytes());
-    blob.push(0);
-    blob.extend(data_key.iter().map(|byte| !byte));
-    // A data key is what stands behind the ARN; the rest makes it as long as a real one.
-    blob.resize(blob.len().max(WRAPPED_LENGTH), 0xa5);
-    base64_simd::STANDARD.encode_to_string(blob)
 }
 
 /// The ARN and the data key, if the blob is one of ours.

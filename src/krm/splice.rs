@@ -120,6 +120,11 @@ impl Edits {
         Ok(())
     }
 
+    /// Takes over the changes of another part of the text.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     fn remove(&mut self, range: Range<usize>) {
         self.replace(range, Zeroizing::default());
     }

@@ -32,7 +32,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["config", "krm", "kustomization", "locate", "origin", "policy", "rule", "sops"]),
     ("unpack", &["krm", "open", "sops", "yaml"]),
     ("write", &["config", "krm", "open", "origin", "sops", "source", "unpack", "yaml"]),
-    ("run", &["config", "keys", "krm", "locate", "open", "origin", "policy", "recover", "source", "write"]),
+    (
+        "run",
+        &[
+            "config", "keys", "krm", "locate", "open", "origin", "parallel", "policy", "recover", "source",
+            "write",
+        ],
+    ),
     ("edge", &[]),
     (
         "commands",
