@@ -19,7 +19,7 @@ pub(super) enum Expected {
     DecryptedAndHashed,
     /// Likewise, but kustomize fails with every function here, even one that changes nothing.
     DecryptedButByAFunction,
-    /// This, and nothing else, and not a byte on stdout.
+    /// A refusal with this code and no other, and not a byte on stdout.
     Refused(Code),
     /// A build that kustomize gives, with this encrypted.
     LeftEncrypted,
@@ -35,7 +35,9 @@ pub(super) fn cell(row: &Row, case: &Case, mode: Mode) -> String {
         Expected::Refused(code) => {
             expect::refused(&case.lab, &case.repo, &built, &[code], &[]);
             assert!(built.stdout.is_empty(), "{what}: {built}");
-            format!("refused: {}", codes(&built, "error").join(", "))
+            let codes = codes(&built, "error");
+            assert_eq!(codes, [format!("`{code}`")], "{what}: {built}");
+            format!("refused: {}", codes.concat())
         }
         Expected::LeftEncrypted => {
             assert!(built.code == Some(0) && built.stdout.contains("ENC["), "{what}: {built}");
@@ -75,7 +77,9 @@ pub(super) fn codes(built: &Finished, severity: &str) -> Vec<String> {
     let head = format!("{severity}[");
     let mut codes: Vec<String> = Vec::new();
     for line in built.stderr.lines() {
-        let code = line.trim_start().strip_prefix(&head).and_then(|rest| rest.split_once(']'));
+        // kustomize puts its own word before what an exec plugin says.
+        let line = line.strip_prefix("Error: ").unwrap_or(line);
+        let code = line.strip_prefix(&head).and_then(|rest| rest.split_once(']'));
         codes.extend(code.map(|(code, _)| format!("`{code}`")));
     }
     codes.dedup();
