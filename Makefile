@@ -1,10 +1,10 @@
 # What there is to run. Needs Rust, Go and Python; everything else is installed into .tools/, in pinned versions.
 
-.PHONY: help demo shell build image test test-long bench counts micro scale lint tools clean
+.PHONY: help demo shell build image test test-long compatibility bench counts micro scale lint tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: tools ## see krm-sops work: encrypt, build, decrypt, against an AWS account on this machine
 	@cargo build --locked --quiet
@@ -25,6 +25,9 @@ test: tools lint ## lints and all tests, with the real kustomize and sops, and D
 
 test-long: tools ## what takes long or needs the open network: dependency checks, more random cases, mutants
 	@scripts/test-long.sh
+
+compatibility: tools ## write docs/compatibility.md anew, from a test run
+	KRM_SOPS_WRITE=1 cargo test --locked --test it compatibility::
 
 bench: tools ## measure krm-sops beside its peers; PEER_KSOPS=/path/to/ksops takes KSOPS in
 	@scripts/bench.sh compare

@@ -64,11 +64,12 @@ pub async fn run(request: Request<'_>, files: &dyn Files, keys: impl FnOnce(&Con
         }
     };
     let keys = keys(&config);
-    if matches!(base, Base::Built { .. }) {
-        note_hashes(&input, &mut report);
-    }
+    let is_filter = matches!(base, Base::Built { .. });
     let mut sources = Sources::new(files, &config, locator, terms(&config, &keys));
     let plan = survey(&input, &config, &mut sources, &mut report);
+    if is_filter {
+        note_hashes(&input, &plan, &mut report);
+    }
     let sources = unlock(sources.into_all(), &keys, &config).await;
     let edits = write(&input, &config, &plan, &sources, &mut report);
     for note in keys.notes() {
@@ -102,14 +103,25 @@ fn terms(config: &Config, keys: &Keys) -> Terms {
 }
 
 /// Says once that the hashes in names are of the ciphertext, where there are any.
-fn note_hashes(input: &Input<'_>, report: &mut Report) {
-    for item in &input.items {
-        let hashed = item.annotation("kustomize.config.k8s.io/needs-hash") == Some("true");
-        if hashed && item.sops().is_some() {
-            let what = "the hash in the name is that of the ciphertext: kustomize computed it before";
-            let place = Place { item: Some(item.name()), ..Place::default() };
-            report.add(Severity::Info, Problem::new(Code::HashOfCiphertext, what), place);
+fn note_hashes(input: &Input<'_>, plan: &[Vec<Part>], report: &mut Report) {
+    for (item, _) in input.items.iter().zip(plan).filter(|(item, parts)| !parts.is_empty() && is_hashed(item))
+    {
+        let what = "the hash in the name is that of the ciphertext: kustomize computed it before";
+        let place = Place { item: Some(item.name()), ..Place::default() };
+        report.add(Severity::Info, Problem::new(Code::HashOfCiphertext, what), place);
+    }
+}
+
+/// Whether there is a hash in an item's name. A resource asks for one by an annotation; of a generator's, the name is all
+/// that kustomize leaves.
+fn is_hashed(item: &Item<'_>) -> bool {
+    // The 16 letters and the length of `Hash` in kustomize's `api/hasher/hasher.go`.
+    let is_hash = |end: &str| end.len() == 10 && end.bytes().all(|c| b"bcdfghkmt2456789".contains(&c));
+    match Origin::of(|name| item.annotation(name)) {
+        Ok(Origin::Generated { .. }) => {
+            item.name().name.rsplit_once('-').is_some_and(|(_, end)| is_hash(end))
         }
+        _ => item.annotation("kustomize.config.k8s.io/needs-hash") == Some("true"),
     }
 }
 

@@ -132,13 +132,13 @@ fn value_in_any<'o>(
 
 fn write_values(item: &Item<'_>, opened: &[(SourceId, &Opened)], edits: &mut Edits, said: &mut Said) {
     let mut documents: HashMap<SourceId, BTreeSet<usize>> = HashMap::new();
-    let mut strings = Vec::new();
+    let mut strings = WrittenAsStrings::default();
     let mut foreign = Vec::new();
     for sealed in item.sealed() {
         match value_in_any(opened, &sealed.path, sealed.text) {
             Ok((source, value)) => {
-                if is_string_field(item, &sealed.path) && !is_text(value.plaintext()) {
-                    strings.push(sealed.path.to_string());
+                if is_string_field(item, &sealed.path) {
+                    strings.note(&sealed.path, value.plaintext().kind());
                 }
                 narrow(&mut documents, source, &value);
                 edits.replace_scalar(&sealed, text_of(item, &sealed, &value));
@@ -157,11 +157,7 @@ fn write_values(item: &Item<'_>, opened: &[(SourceId, &Opened)], edits: &mut Edi
         said.extend(opened.iter().map(|(source, _)| (Severity::Error, problem.clone(), Some(*source))));
     }
     let first = opened.first().map(|(source, _)| *source);
-    if !strings.is_empty() {
-        let problem =
-            Problem::new(Code::NotAString, "a value that is not a string in its source was written as one");
-        said.push((Severity::Warning, problem.at(strings.join(", ")), first));
-    }
+    said.extend(strings.problem().map(|problem| (Severity::Warning, problem, first)));
     write_comments(item, opened, edits);
     if let Err(problem) = edits.remove_entry(item, "sops") {
         said.push((Severity::Error, problem, first));
@@ -224,8 +220,38 @@ fn is_string_field(item: &Item<'_>, path: &FieldPath) -> bool {
         && (item.is_kind("Secret") || item.is_kind("ConfigMap"))
 }
 
-fn is_text(plaintext: &Plaintext) -> bool {
-    matches!(plaintext.kind(), ValueType::Str | ValueType::Bytes)
+/// Values of other types that stand where Kubernetes wants strings.
+#[derive(Default)]
+struct WrittenAsStrings {
+    places: Vec<String>,
+    /// What their types may have lost on the way through sops. Nobody can tell whether a value did.
+    forms: BTreeSet<&'static str>,
+}
+
+impl WrittenAsStrings {
+    fn note(&mut self, path: &FieldPath, kind: ValueType) {
+        let form = match kind {
+            ValueType::Str | ValueType::Bytes | ValueType::Comment => return,
+            ValueType::Int => "an integer in decimal (0777 becomes 511)",
+            ValueType::Float => "a float at its shortest (1.50 becomes 1.5)",
+            ValueType::Bool => "a boolean as true or false",
+            ValueType::Time => "a time in RFC 3339 (2024-01-02 becomes 2024-01-02T00:00:00Z)",
+        };
+        self.places.push(path.to_string());
+        self.forms.insert(form);
+    }
+
+    fn problem(self) -> Option<Problem> {
+        if self.places.is_empty() {
+            return None;
+        }
+        let forms = self.forms.into_iter().collect::<Vec<_>>().join(", ");
+        let problem =
+            Problem::new(Code::NotAString, "a value that is not a string in its source was written as one")
+                .at(self.places.join(", "))
+                .because(format!("sops keeps such a value and not how it was written: {forms}"));
+        Some(problem)
+    }
 }
 
 /// Values that the origin file does not vouch for. Where the item's `sops` block is not the file's either, another

@@ -309,6 +309,19 @@ fn an_encrypted_file_that_a_resource_holds() {
 }
 
 #[test]
+fn a_filter_says_which_names_have_the_hash_of_the_ciphertext() {
+    let generated = Generated::new().file("app.env", "A=canary-a\n").file("conf.yaml", "a: canary-1\n").kustomization(
+        "secretGenerator:\n- name: e\n  envs: [app.env]\n- name: s\n  files: [conf.yaml]\n- name: plain\n  literals: [a=b]\n\
+         - name: unhashed-bcdfghkmt\n  envs: [app.env]\n  options: {disableNameSuffixHash: true}\n",
+    );
+    let filtered = generated.lab.build(&generated.repo, "app", Mode::Filter);
+    said(&filtered, "info", Code::HashOfCiphertext, &["Secret e-", "Secret s-"]);
+    assert!(!filtered.stderr.contains("Secret plain") && !filtered.stderr.contains("unhashed"), "{filtered}");
+    let inside = generated.lab.build(&generated.repo, "app", Mode::Function);
+    assert!(inside.code == Some(0) && inside.stderr.is_empty(), "{inside}");
+}
+
+#[test]
 fn whoever_wants_the_ciphertext_says_so() {
     let generated =
         Generated::new().file("app.env", "A=canary-a\n").file("conf.yaml", "a: canary-1\n").kustomization(

@@ -549,16 +549,21 @@ fn a_number_below_data_becomes_a_string() {
     platform.secret(
         WEST,
         "numbers.yaml",
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: numbers}\nstringData: {port: 5432, debug: true, ratio: 0.5}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: numbers}\nstringData: {port: 5432, debug: True, ratio: 1.50, mode: 0777, day: 2024-1-2}\n",
     );
     platform.cluster(WEST, "");
     for mode in Mode::ALL {
         let built = platform.lab.build(&platform.repo, &format!("clusters/{WEST}"), mode);
         if mode.shows_warnings() {
-            said(&built, "warning", Code::NotAString, &["stringData.port"]);
+            let cause = "cause: sops keeps such a value and not how it was written: a boolean as true or false, a float at \
+                         its shortest (1.50 becomes 1.5), a time in RFC 3339 (2024-01-02 becomes 2024-01-02T00:00:00Z), \
+                         an integer in decimal (0777 becomes 511)\n";
+            said(&built, "warning", Code::NotAString, &["stringData.mode", cause]);
         }
         let text = normalised(&built.stdout);
-        for line in ["port: \"5432\"", "debug: \"true\"", "ratio: \"0.5\""] {
+        for line in
+            ["port: \"5432\"", "debug: \"true\"", "ratio: \"1.5\"", "mode: \"511\"", "day: \"2024-01-02T"]
+        {
             assert!(text.contains(line), "{line}: {built}");
         }
     }

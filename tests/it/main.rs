@@ -14,6 +14,7 @@
 mod architecture;
 mod attacks;
 mod aws;
+mod compatibility;
 mod container;
 mod credentials;
 mod documented;

@@ -159,23 +159,36 @@ const CHANGES: &[&str] = &[
 ];
 
 /// A linear congruential generator (Knuth's MMIX): the same trees on every machine.
-pub(crate) struct Dice(pub(crate) u64);
+pub(crate) struct Dice {
+    state: u64,
+    /// What the oracle is.
+    oracle: Oracle,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oracle {
+    /// What sops prints. It prints some strings so that no reader gets them back: none of those.
+    Decrypted,
+    /// What was encrypted. sops prints times in another form: none of those.
+    Source,
+}
 
 impl Dice {
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.0 >> 33) % sides as u64).expect("fewer than the sides")
+    pub(crate) fn new(state: u64, oracle: Oracle) -> Self {
+        Self { state, oracle }
     }
 
-    /// None with a line break of Unicode or a tab in front: in longer texts sops prints those so that no reader gets them
-    /// back, and then the oracle is wrong.
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from((self.state >> 33) % sides as u64).expect("fewer than the sides")
+    }
+
+    /// None with a line break of Unicode or a tab in front where sops has to print it as a part of a longer text.
     fn nasty(&mut self) -> &'static str {
         let text = NASTY[self.roll(NASTY.len())];
-        if text.contains(['\u{85}', '\u{2028}', '\u{feff}']) || text.starts_with('\t') {
-            "plain"
-        } else {
-            text
-        }
+        let unprintable = text.contains(['\u{85}', '\u{2028}', '\u{feff}']) || text.starts_with('\t');
+        if unprintable && self.oracle == Oracle::Decrypted { "plain" } else { text }
     }
 
     /// A string of up to a dozen odd pieces.
@@ -184,6 +197,9 @@ impl Dice {
     }
 
     pub(crate) fn text(&mut self) -> String {
+        if self.oracle == Oracle::Source && self.roll(2) == 0 {
+            return self.odd();
+        }
         let mut text = self.nasty().to_owned();
         for _ in 0..self.roll(3) {
             let more = self.nasty();
@@ -199,6 +215,7 @@ impl Dice {
             0 => ["true", "false", "null"][self.roll(3)].to_owned(),
             1 => format!("{}", i64::try_from(self.roll(1 << 30)).expect("small") - (1 << 29)),
             2 => ["0.5", "-1.25", "1e21", "1e-7", "123456789.125"][self.roll(5)].to_owned(),
+            3 if self.oracle == Oracle::Source => ["0o17", "0x1F", "1_000", "yes"][self.roll(4)].to_owned(),
             3 => ["0o17", "0x1F", "1_000", "2001-12-14", "2001-12-14T21:59:43.10-05:00", "yes"][self.roll(6)]
                 .to_owned(),
             4..7 => quoted(&self.text()),
@@ -223,10 +240,10 @@ impl Dice {
         format!("{{{}}}", entries.join(", "))
     }
 
-    /// A file of one to three resources.
-    fn file(&mut self, name: &str) -> String {
+    /// A file of so many resources.
+    fn file(&mut self, name: &str, resources: usize) -> String {
         let mut text = String::new();
-        for number in 0..=self.roll(3) {
+        for number in 0..resources {
             let (head, body) = match self.roll(3) {
                 0 => ("apiVersion: v1\nkind: Secret", format!("stringData: {}", self.strings())),
                 1 => ("apiVersion: v1\nkind: ConfigMap", format!("data: {}", self.strings())),
@@ -264,9 +281,9 @@ pub(crate) fn quoted(text: &str) -> String {
     })
 }
 
-/// A repository with a rule for each part, and some files in some of them; built as `top`.
-fn tree(dice: &mut Dice) -> Platform {
-    let mut platform = Platform::empty();
+/// A repository with a rule for each part.
+fn parts() -> Platform {
+    let platform = Platform::empty();
     let mut rules = String::from("creation_rules:\n");
     for (number, (part, selector)) in PARTS.iter().enumerate() {
         let key = [&platform.west, &platform.east][number % 2];
@@ -277,26 +294,39 @@ fn tree(dice: &mut Dice) -> Platform {
         );
     }
     platform.repo.write(".sops.yaml", &rules);
+    platform
+}
+
+/// Such a repository, with some files in some of its parts; built as `top`.
+fn tree(dice: &mut Dice) -> Platform {
+    let mut platform = parts();
     let mut resources = Vec::new();
     for number in 0..=dice.roll(3) {
         let (part, _) = PARTS[dice.roll(PARTS.len())];
         let name = format!("r{number}");
         let (extension, text) = match dice.roll(4) {
             0 => ("json", dice.json_file(&name)),
-            1 => ("yml", dice.file(&name)),
-            _ => ("yaml", dice.file(&name)),
+            extension => {
+                let documents = 1 + dice.roll(3);
+                (["yml", "yaml", "yaml"][extension - 1], dice.file(&name, documents))
+            }
         };
         let directory = format!("secrets/{part}/{name}");
         platform.repo.encrypt(&platform.lab, &format!("{directory}/{name}.{extension}"), &text);
         platform.repo.kustomization(&directory, &format!("resources: [{name}.{extension}]\n"));
         resources.push(format!("../{directory}"));
     }
+    kustomizations(&platform.repo, &resources, dice);
+    platform
+}
+
+/// Lists resources in `base`, builds that as `top`, and changes something in each.
+fn kustomizations(repo: &Repo, resources: &[String], dice: &mut Dice) {
     let list = resources.join(", ");
     let [inner, outer] = [CHANGES[dice.roll(CHANGES.len())], CHANGES[dice.roll(CHANGES.len())]];
-    platform.repo.kustomization("base", &format!("resources: [{list}]\n{inner}"));
+    repo.kustomization("base", &format!("resources: [{list}]\n{inner}"));
     let head = "resources: [../base]\nbuildMetadata: [originAnnotations]\ntransformers: [decrypt.yaml]\n";
-    platform.repo.kustomization("top", &format!("{head}{outer}")).transformer("top/decrypt.yaml", "");
-    platform
+    repo.kustomization("top", &format!("{head}{outer}")).transformer("top/decrypt.yaml", "");
 }
 
 pub(crate) fn cases() -> u64 {
@@ -305,7 +335,7 @@ pub(crate) fn cases() -> u64 {
 
 /// Whether a tree could be compared.
 fn compare(case: u64) -> bool {
-    let platform = tree(&mut Dice(case));
+    let platform = tree(&mut Dice::new(case, Oracle::Decrypted));
     // Of some block scalars, sops prints what kustomize cannot read; and not every patch fits every tree.
     let expected = platform.lab.ask_oracle(&platform.repo, "top");
     if expected.code != Some(0) {
@@ -319,16 +349,64 @@ fn compare(case: u64) -> bool {
 #[test]
 fn random_repositories_are_built_as_the_oracle_builds_them() {
     let cases = cases();
-    let compared: usize = std::thread::scope(|scope| {
+    let compared = in_two_threads(cases, compare);
+    assert!(compared as u64 * 2 > cases, "only {compared} of {cases} could be compared");
+}
+
+/// For how many numbers below this a comparison could be made.
+fn in_two_threads(numbers: u64, compare: fn(u64) -> bool) -> usize {
+    std::thread::scope(|scope| {
         let halves = [0, 1].map(|first| {
-            scope.spawn(move || (first..cases).step_by(2).filter(|case| compare(*case)).count())
+            scope.spawn(move || (first..numbers).step_by(2).filter(|number| compare(*number)).count())
         });
         halves
             .map(|half| half.join().expect("a tree differs from the oracle; what differs is above"))
             .iter()
             .sum()
-    });
-    assert!(compared as u64 * 2 > cases, "only {compared} of {cases} could be compared");
+    })
+}
+
+/// How many resources are in a file of a batch.
+const IN_A_FILE: usize = 16;
+
+/// Starting sops is what takes time, so a batch is some files of many resources, each of which is a case. The oracle is
+/// what was encrypted.
+fn compare_batch(batch: u64) -> bool {
+    let mut dice = Dice::new(batch, Oracle::Source);
+    let mut platform = parts();
+    let mut resources = Vec::new();
+    let mut plain = Vec::new();
+    let first = dice.roll(PARTS.len());
+    for number in 0..4 {
+        let (part, _) = PARTS[(first + number) % PARTS.len()];
+        let directory = format!("secrets/{part}/r{number}");
+        let text = dice.file(&format!("r{number}"), IN_A_FILE);
+        platform.repo.encrypt(&platform.lab, &format!("{directory}/all.yaml"), &text);
+        platform.repo.kustomization(&directory, "resources: [all.yaml]\n");
+        plain.push((format!("{directory}/all.yaml"), text));
+        resources.push(format!("../{directory}"));
+    }
+    kustomizations(&platform.repo, &resources, &mut dice);
+    let source = platform.repo.copy();
+    for (path, text) in &plain {
+        source.write(path, text);
+    }
+    source.tamper("top/kustomization.yaml", |text| text.replace("transformers: [decrypt.yaml]\n", ""));
+    let expected = run(&mut kustomize(&source, &["top"]), "");
+    // Not every patch fits every tree.
+    if expected.code != Some(0) {
+        return false;
+    }
+    let built = AssertUnwindSafe(|| platform.lab.assert_builds(&platform.repo, "top", &expected.stdout));
+    catch_unwind(built).unwrap_or_else(|_| panic!("this was batch {batch}"));
+    true
+}
+
+#[test]
+fn resources_of_many_come_out_as_they_went_in() {
+    let batches = cases().div_ceil(5);
+    let compared = in_two_threads(batches, compare_batch);
+    assert!(compared as u64 * 2 > batches, "only {compared} of {batches} could be compared");
 }
 
 /// The strings below `stringData` of the Secret that is alone in a stream.
@@ -342,7 +420,7 @@ fn strings(stream: &str) -> BTreeMap<String, String> {
 #[test]
 fn odd_strings_come_out_as_they_went_in() {
     for case in 0..cases().div_ceil(20) {
-        let mut dice = Dice(case);
+        let mut dice = Dice::new(case, Oracle::Source);
         let known: BTreeMap<String, String> =
             (0..300).map(|number| (format!("k{number}"), dice.odd())).collect();
         let entries: Vec<String> =

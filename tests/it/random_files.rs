@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize as _;
 
-use crate::random::{Dice, cases, quoted};
+use crate::random::{Dice, Oracle, cases, quoted};
 use crate::support::{Lab, Mode, Repo};
 
 /// Documents of a YAML file, or lines of a flat one.
@@ -126,7 +126,7 @@ fn random_files_come_out_as_sops_prints_them() {
         .transformer("decrypt.yaml", "");
     let mut files = Vec::new();
     for case in 0..cases().div_ceil(4) {
-        let mut dice = Dice(case);
+        let mut dice = Dice::new(case, Oracle::Decrypted);
         for (extension, text) in [
             ("yaml", yaml(&mut dice)),
             ("json", mapping(&mut dice, 0)),
@@ -169,7 +169,7 @@ fn whatever_sops_prints_the_file_holds_what_went_in() {
     let mut repo = Repo::new();
     repo.write(".sops.yaml", &format!("creation_rules:\n- kms: {key}+{role}\n"))
         .transformer("decrypt.yaml", "");
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7, Oracle::Decrypted);
     let known: Vec<String> = (0..200).map(|_| dice.odd()).collect();
     let items: Vec<String> =
         known.iter().map(|text| format!("- a: {}\n- {}\n", quoted(text), quoted(text))).collect();

@@ -47,17 +47,31 @@ impl Lab {
         mode: Mode,
         adjust: impl FnOnce(&mut Command),
     ) -> Finished {
-        let staged = staged(repo, mode);
-        let mut command = match mode {
-            Mode::Plugin => kustomize(&staged, &["--enable-alpha-plugins", directory]),
-            Mode::Function => kustomize(&staged, &["--enable-alpha-plugins", "--enable-exec", directory]),
+        let flags: &[&str] = match mode {
+            Mode::Plugin => &["--enable-alpha-plugins"],
+            Mode::Function => &["--enable-alpha-plugins", "--enable-exec"],
             Mode::Filter => {
+                let staged = staged(repo, mode);
                 let built = run(&mut kustomize(&staged, &[directory]), "").ok();
                 let mut filter = self.filter(&staged, directory);
                 adjust(&mut filter);
                 return run(&mut filter, &built);
             }
         };
+        self.kustomize_with(repo, directory, mode, flags, adjust)
+    }
+
+    /// Runs kustomize for a mode of its own with these flags, which may be fewer than the mode needs.
+    pub(crate) fn kustomize_with(
+        &self,
+        repo: &Repo,
+        directory: &str,
+        mode: Mode,
+        flags: &[&str],
+        adjust: impl FnOnce(&mut Command),
+    ) -> Finished {
+        let staged = staged(repo, mode);
+        let mut command = kustomize(&staged, &[flags, &[directory]].concat());
         self.for_caller(&mut command);
         adjust(&mut command);
         run(&mut command, "")

@@ -1,0 +1,89 @@
+//! Repositories for rows, with the least that a row needs.
+
+use std::sync::OnceLock;
+
+use crate::support::{Lab, Platform, Repo, WEST};
+
+/// A repository, and what of it is built.
+pub(super) struct Case {
+    pub(super) lab: Lab,
+    pub(super) repo: Repo,
+    pub(super) directory: String,
+    /// What krm-sops has to do otherwise than `sops -d` and kustomize: texts of the oracle, and what stands there instead.
+    pub(super) instead: Vec<(&'static str, &'static str)>,
+    expected: OnceLock<String>,
+}
+
+impl Case {
+    pub(super) fn new(lab: Lab, repo: Repo, directory: &str) -> Self {
+        Self { lab, repo, directory: directory.to_owned(), instead: Vec::new(), expected: OnceLock::new() }
+    }
+
+    /// Files of a cluster, whose rule encrypts `data` and `stringData`.
+    pub(super) fn resources(files: &[(&str, &str)]) -> Self {
+        Self::built_with(files, "")
+    }
+
+    /// Likewise, and what the kustomization has beside them.
+    pub(super) fn built_with(files: &[(&str, &str)], more: &str) -> Self {
+        let mut platform = Platform::empty();
+        for (name, plain) in files {
+            platform.secret(WEST, name, plain);
+        }
+        platform.cluster(WEST, more);
+        platform.into()
+    }
+
+    /// Files in `app/` for generators. The rule has this beside its key.
+    pub(super) fn app(rule: &str, files: &[(&str, &[u8])], kustomization: &str) -> Self {
+        let lab = Lab::new();
+        let role = lab.role("flux-secrets");
+        let key = lab.key("us-west-2", &role);
+        let mut repo = Repo::new();
+        let mut rules = format!("creation_rules:\n- path_regex: ^app/\n  kms: {key}+{role}\n");
+        for line in rule.lines() {
+            rules.extend(["  ", line, "\n"]);
+        }
+        repo.write(".sops.yaml", &rules).transformer("app/decrypt.yaml", "");
+        for (name, plain) in files {
+            repo.encrypt_bytes(&lab, &format!("app/{name}"), plain);
+        }
+        let head = "buildMetadata: [originAnnotations]\ntransformers: [decrypt.yaml]\n";
+        repo.kustomization("app", &format!("{head}{kustomization}"));
+        Self::new(lab, repo, "app")
+    }
+
+    /// What a generator makes of a file, which it names under `files` or `envs`.
+    pub(super) fn generated(generator: &str, under: &str, file: &str, plain: &[u8]) -> Self {
+        let hashless = "generatorOptions: {disableNameSuffixHash: true}\n";
+        let kustomization = format!("{hashless}{generator}:\n- name: made\n  {under}: [{file}]\n");
+        Self::app("", &[(file, plain)], &kustomization)
+    }
+
+    /// The function config's `spec`.
+    pub(super) fn spec(self, spec: &str) -> Self {
+        self.repo.transformer(&format!("{}/decrypt.yaml", self.directory), spec);
+        self
+    }
+
+    pub(super) fn instead(mut self, instead: &[(&'static str, &'static str)]) -> Self {
+        self.instead.extend(instead);
+        self
+    }
+
+    /// What the build has to print: asked of sops and kustomize once for all modes.
+    pub(super) fn expected(&self) -> &str {
+        self.expected.get_or_init(|| {
+            self.instead.iter().fold(self.lab.oracle(&self.repo, &self.directory), |oracle, (text, other)| {
+                assert!(oracle.contains(text), "{text:?} is not in the oracle: {oracle}");
+                oracle.replace(text, other)
+            })
+        })
+    }
+}
+
+impl From<Platform> for Case {
+    fn from(platform: Platform) -> Self {
+        Self::new(platform.lab, platform.repo, &format!("clusters/{WEST}"))
+    }
+}
