@@ -26,7 +26,7 @@ if [ "$cpu" != "$(uname -m)" ]; then
   compiler=$cpu-linux-gnu-gcc
   if [ -n "$install" ] && ! command -v "$compiler" >/dev/null; then
     apt-get update -qq
-    apt-get install -qq --no-install-recommends "gcc-$(echo "$cpu" | tr _ -)-linux-gnu" "libc6-dev-$architecture-cross"
+    apt-get install -qq -y --no-install-recommends "gcc-$(echo "$cpu" | tr _ -)-linux-gnu" "libc6-dev-$architecture-cross"
   fi
 fi
 command -v "$compiler" >/dev/null || {

@@ -41,7 +41,7 @@ install_docker() {
   echo 'Installing docker.io ...'
   local DEBIAN_FRONTEND=noninteractive
   export DEBIAN_FRONTEND
-  { apt-get update -qq && apt-get install -qq --no-install-recommends docker.io; } >/dev/null 2>&1 ||
+  { apt-get update -qq && apt-get install -qq -y --no-install-recommends docker.io; } >/dev/null 2>&1 ||
     { skipped='docker.io cannot be installed with apt-get.' && return 1; }
 }
 
