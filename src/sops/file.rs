@@ -68,7 +68,7 @@ pub struct SealedFile {
     /// What its `sops` block claims.
     pub metadata: Metadata,
     leaves: Vec<Leaf>,
-    /// The positions of encrypted leaves, ordered by their text.
+    /// The positions of leaves that are encrypted, or look as if, ordered by their text.
     by_text: Vec<usize>,
 }
 
@@ -141,8 +141,8 @@ impl SealedFile {
             });
         }
         let mut by_text: Vec<usize> =
-            (0..leaves.len()).filter(|at| sealed_text(&leaves, *at).is_some()).collect();
-        by_text.sort_by_key(|at| sealed_text(&leaves, *at));
+            (0..leaves.len()).filter(|at| claimed_text(&leaves, *at).is_some()).collect();
+        by_text.sort_by_key(|at| claimed_text(&leaves, *at));
         Ok(Self { metadata, leaves, by_text })
     }
 
@@ -152,14 +152,14 @@ impl SealedFile {
         &self.leaves
     }
 
-    /// The positions of the leaves whose encrypted text is exactly this, under the keys of this path, in whichever
+    /// The positions of the leaves whose text is exactly this, which is that of an encrypted value or looks like one, under the keys of this path, in whichever
     /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them. A merge key is taken
     /// for what it stands for: kustomize merges before anyone sees the item.
     pub fn find<'s>(&'s self, path: &'s FieldPath, text: &'s str) -> impl Iterator<Item = usize> + 's {
-        let start = self.by_text.partition_point(|at| sealed_text(&self.leaves, *at) < Some(text));
+        let start = self.by_text.partition_point(|at| claimed_text(&self.leaves, *at) < Some(text));
         let from_there = self.by_text.get(start..).unwrap_or_default().iter().copied();
         from_there
-            .take_while(move |at| sealed_text(&self.leaves, *at) == Some(text))
+            .take_while(move |at| claimed_text(&self.leaves, *at) == Some(text))
             .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_at(path)))
     }
 
@@ -312,10 +312,10 @@ fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {
     }
 }
 
-fn sealed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
+fn claimed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
     match &leaves.get(at)?.content {
         LeafContent::Encrypted(sealed) => Some(sealed.as_str()),
-        LeafContent::Plain(_) => None,
+        LeafContent::Plain(scalar) => scalar.as_str().filter(|text| EncryptedValue::is_claimed_by(text)),
     }
 }
 
