@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::policy::{Authorised, Sealed};
-use crate::secret::{DataKey, Held, Plaintext};
+use crate::secret::{DataKey, Held, Plaintext, SecretBytes, ValueType};
 use crate::sops::print::Reveal;
 use crate::sops::{EncryptedValue, SealedFile, Unsealed};
 
@@ -77,7 +77,8 @@ pub fn open(
 }
 
 impl Opened {
-    /// The value of a ciphertext of an item, at its path in the item.
+    /// The value of a ciphertext of an item, at its path in the item. What only looks like a ciphertext, and stands like this
+    /// in the file at a place that is not encrypted, is its own value, as it is to sops.
     ///
     /// # Errors
     /// `not-in-origin`: the verified file does not hold it there. `value-corrupt`: nothing vouches for it, and the data
@@ -86,6 +87,7 @@ impl Opened {
         match (self.authorised.sealed(), self.strictness) {
             (Sealed::File(file), strictness) => match self.held(file, path, text) {
                 Some(value) => Ok(value),
+                None if self.is_in_the_clear(file, path, text) => Ok(as_it_is(text)),
                 None if strictness == Strictness::Lenient => self.by_key_alone(path, text),
                 None => Err(Problem::new(Code::NotInOrigin, "an encrypted value is not in the origin file")
                     .at(path)
@@ -129,6 +131,16 @@ impl Opened {
         Some(OpenedValue { plaintext: Held::Borrowed(found?), documents: Some(documents) })
     }
 
+    /// Whether the file has a text there that only looks like a ciphertext: its selector leaves the place alone. Where comments
+    /// select, only the MAC tells: with a right one, all that did not open was hashed as it stands.
+    fn is_in_the_clear(&self, file: &SealedFile, path: &FieldPath, text: &str) -> bool {
+        let is_left_alone = match self.covers(path) {
+            Some(covered) => !covered,
+            None => self.strictness == Strictness::Verified,
+        };
+        is_left_alone && file.find(path, text).next().is_some()
+    }
+
     fn by_key_alone(&self, path: &FieldPath, text: &str) -> Result<OpenedValue<'_>, Problem> {
         let sealed = EncryptedValue::parse(text).map_err(|problem| problem.at(path))?;
         let plaintext = sealed.decrypt(&self.key, &path.aad()).map_err(|problem| problem.at(path))?;
@@ -144,6 +156,12 @@ impl Reveal for Opened {
     fn comment(&self, path: &FieldPath, text: &str) -> Option<Held<'_>> {
         Self::comment(self, path, text).map(|value| value.plaintext)
     }
+}
+
+/// A text that stands for itself. The documents that hold it say nothing: one may hold it as another does a ciphertext.
+fn as_it_is(text: &str) -> OpenedValue<'static> {
+    let plaintext = Plaintext::new(ValueType::Str, SecretBytes::new(text.as_bytes().to_vec()));
+    OpenedValue { plaintext: Held::Owned(plaintext), documents: None }
 }
 
 /// Equal problems of many values as one.

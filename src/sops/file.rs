@@ -72,6 +72,8 @@ pub struct SealedFile {
     leaves: Vec<Leaf>,
     /// The positions of encrypted leaves, each behind its authentication tag, in order.
     by_tag: Vec<([u8; 16], usize)>,
+    /// The positions of plain leaves that look like encrypted ones.
+    claims: Vec<usize>,
 }
 
 /// A scalar of the file that is not null and not in a `sops` block.
@@ -146,7 +148,9 @@ impl SealedFile {
         let mut by_tag: Vec<_> =
             leaves.iter().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
         by_tag.sort_unstable();
-        Ok(Self { metadata, leaves, by_tag })
+        let is_claim = |at: &usize| leaves.get(*at).is_some_and(Leaf::claims_encryption);
+        let claims = (0..leaves.len()).filter(is_claim).collect();
+        Ok(Self { metadata, leaves, by_tag, claims })
     }
 
     /// Its leaves, in document order.
@@ -155,7 +159,7 @@ impl SealedFile {
         &self.leaves
     }
 
-    /// The positions of the leaves whose encrypted text is exactly this, under the keys of this path, in whichever
+    /// The positions of the leaves whose text is exactly this, which is that of an encrypted value or looks like one, under the keys of this path, in whichever
     /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them. A merge key is taken
     /// for what it stands for: kustomize merges before anyone sees the item.
     pub fn find<'s>(&'s self, path: &'s FieldPath, text: &'s str) -> impl Iterator<Item = usize> + 's {
@@ -166,7 +170,8 @@ impl SealedFile {
         from_there
             .take_while(move |(other, _)| Some(*other) == tag)
             .map(|(_, at)| *at)
-            .filter(move |at| sealed_text(&self.leaves, *at) == Some(text))
+            .chain(self.claims.iter().copied())
+            .filter(move |at| claimed_text(&self.leaves, *at) == Some(text))
             .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_at(path)))
     }
 
@@ -325,10 +330,10 @@ fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {
     }
 }
 
-fn sealed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
+fn claimed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
     match &leaves.get(at)?.content {
         LeafContent::Encrypted(sealed) => Some(sealed.as_str()),
-        LeafContent::Plain(_) => None,
+        LeafContent::Plain(scalar) => scalar.as_str().filter(|text| EncryptedValue::is_claimed_by(text)),
     }
 }
 

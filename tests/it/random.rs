@@ -367,7 +367,11 @@ fn in_two_threads(numbers: u64, compare: fn(u64) -> bool) -> usize {
 }
 
 /// How many resources are in a file of a batch.
-const IN_A_FILE: usize = 16;
+const IN_A_FILE: usize = 20;
+
+/// How many of [`PARTS`], from the first, leave no value of chance in the clear. sops itself gets some such strings wrong:
+/// what it writes is not what it has hashed, and it refuses its own file.
+const WHOLE_PARTS: usize = 3;
 
 /// Starting sops is what takes time, so a batch is some files of many resources, each of which is a case. The oracle is
 /// what was encrypted.
@@ -376,9 +380,7 @@ fn compare_batch(batch: u64) -> bool {
     let mut platform = parts();
     let mut resources = Vec::new();
     let mut plain = Vec::new();
-    let first = dice.roll(PARTS.len());
-    for number in 0..4 {
-        let (part, _) = PARTS[(first + number) % PARTS.len()];
+    for (number, (part, _)) in PARTS.iter().take(WHOLE_PARTS).enumerate() {
         let directory = format!("secrets/{part}/r{number}");
         let text = dice.file(&format!("r{number}"), IN_A_FILE);
         platform.repo.encrypt(&platform.lab, &format!("{directory}/all.yaml"), &text);

@@ -214,6 +214,20 @@ fn selected_file(rule: &str) -> Case {
     Case::app(rule, &[("conf.yaml", plain.as_bytes())], kustomization)
 }
 
+/// A Secret and a generator's file of values that say that they are encrypted, where the rule leaves them alone.
+fn lookalikes(rule: &str) -> Case {
+    let well_formed =
+        "ENC[AES256_GCM,data:AA==,iv:AAAAAAAAAAAAAAAAAAAAAA==,tag:AAAAAAAAAAAAAAAAAAAAAA==,type:str]";
+    let values = format!(
+        "  # marked\n  a_enc: canary-a\n  b: {well_formed}\n  c: 'ENC[AES256_GCM,'\n  d: \"ENC[AES256_GCM,\\e\"\n"
+    );
+    let secret = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData:\n{values}");
+    let kustomization = "resources: [secret.yaml]\ngeneratorOptions: {disableNameSuffixHash: true}\n\
+                         configMapGenerator:\n- name: a\n  files: [conf.yaml]\n";
+    let file = format!("top:\n{values}");
+    Case::app(rule, &[("secret.yaml", secret.as_bytes()), ("conf.yaml", file.as_bytes())], kustomization)
+}
+
 fn selectors() -> Vec<Row> {
     vec![
         Row { feature: "none: all but `_unencrypted`", case: || selected_file(""), expected: Decrypted },
@@ -250,6 +264,16 @@ fn selectors() -> Vec<Row> {
         Row {
             feature: "`mac_only_encrypted`",
             case: || selected("encrypted_suffix: _enc\nmac_only_encrypted: true"),
+            expected: Decrypted,
+        },
+        Row {
+            feature: "a clear value that looks like a ciphertext",
+            case: || lookalikes("encrypted_suffix: _enc"),
+            expected: Decrypted,
+        },
+        Row {
+            feature: "likewise, where comments select",
+            case: || lookalikes("encrypted_comment_regex: marked"),
             expected: Decrypted,
         },
     ]
