@@ -18,6 +18,8 @@ use crate::sops::{EncryptedValue, Format, Metadata, SealedFile, is_dotenv_metada
 
 /// What the keys of a scattered dotenv file's metadata begin with.
 const METADATA: &str = "sops_";
+/// The key of its MAC.
+const MAC: &str = "sops_mac";
 
 /// An encrypted part of an item.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub struct Encrypted<'n> {
     files: Vec<(&'n DataField<'n>, Format)>,
     /// Those that are encrypted lines of a scattered dotenv file.
     lines: Vec<&'n DataField<'n>>,
+    is_scattered: bool,
     has_block: bool,
     /// The places of encrypted values that have no metadata in the item.
     pub orphans: Vec<String>,
@@ -68,10 +71,17 @@ impl<'n> Encrypted<'n> {
     #[must_use]
     pub fn of_item(item: &'n Item<'_>, fields: &'n [DataField<'n>]) -> Option<Self> {
         let has_block = item.sops().is_some();
-        let mut found = Self { fields, files: Vec::new(), lines: Vec::new(), has_block, orphans: Vec::new() };
-        let is_scattered = fields.iter().any(|field| is_dotenv_metadata(field.key));
+        let mut found = Self {
+            fields,
+            files: Vec::new(),
+            lines: Vec::new(),
+            is_scattered: is_scattered(fields),
+            has_block,
+            orphans: Vec::new(),
+        };
+        let is_scattered = found.is_scattered;
         for field in fields {
-            if is_dotenv_metadata(field.key) {
+            if is_scattered && is_dotenv_metadata(field.key) {
                 continue;
             }
             if let Some(format) = Format::of_content(&field.content) {
@@ -101,10 +111,13 @@ impl<'n> Encrypted<'n> {
         let nothing = found.files.is_empty() && !is_scattered && !has_block && found.orphans.is_empty();
         (!nothing).then_some(found)
     }
+}
 
-    fn is_scattered(&self) -> bool {
-        self.fields.iter().any(|field| is_dotenv_metadata(field.key))
-    }
+/// Whether the lines of an encrypted dotenv file are among the values: metadata, and something that is encrypted. A key that is
+/// only called like metadata is one like any other.
+fn is_scattered(fields: &[DataField<'_>]) -> bool {
+    let is_encrypted = |field: &DataField<'_>| text_of(field).is_some_and(EncryptedValue::is_claimed_by);
+    fields.iter().any(|field| is_dotenv_metadata(field.key)) && fields.iter().any(is_encrypted)
 }
 
 impl Sources<'_> {
@@ -127,7 +140,7 @@ impl Sources<'_> {
                 source,
             });
         }
-        if encrypted.is_scattered() {
+        if encrypted.is_scattered {
             parts.push(Part::Lines(self.of_lines(item, &origin, encrypted)));
         }
         parts
@@ -262,6 +275,8 @@ impl Sources<'_> {
             .iter()
             .filter_map(|field| Some((FieldPath::from([field.key]), text_of(field)?)))
             .collect();
+        let of_mac = |field: &&DataField<'_>| field.key == MAC;
+        let stated = encrypted.fields.iter().find(of_mac).and_then(text_of);
         let mut found = Vec::new();
         for contributor in self.contributors.of_item(item, origin, &self.locator, self.files) {
             for path in &contributor.ingredients.envs {
@@ -269,7 +284,9 @@ impl Sources<'_> {
                     let holds_any = self.parse(&located, Format::Dotenv).is_some_and(|file| {
                         let before = lines.len();
                         lines.retain(|(path, text)| !holds(&file, path, text));
-                        lines.len() < before
+                        // A file whose values are all empty has nothing else that tells.
+                        let mac = file.metadata.mac.as_ref().map(EncryptedValue::as_str);
+                        lines.len() < before || (mac.is_some() && mac == stated)
                     });
                     if holds_any {
                         found.push(self.of_located(&located, Format::Dotenv));
@@ -277,7 +294,7 @@ impl Sources<'_> {
                 }
             }
         }
-        if found.is_empty() && !lines.is_empty() {
+        if found.is_empty() {
             let problem = unnamed(origin, "no dotenv file that a generator names holds these values");
             let source = self.without_file(problem, metadata);
             found.push(self.add(source));

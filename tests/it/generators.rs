@@ -343,3 +343,14 @@ fn lines_without_their_metadata_are_orphans() {
     });
     generated.assert_refused(&[Code::OrphanCiphertext], &["data.A", "Secret e", "ConfigMap c"]);
 }
+
+#[test]
+fn lines_that_are_all_empty_and_keys_that_are_only_called_like_metadata() {
+    Generated::new()
+        .file("app.env", "A=\nB=\n")
+        .kustomization(
+            "secretGenerator:\n- name: e\n  envs: [app.env]\n\
+             configMapGenerator:\n- name: c\n  literals: [sops_version=3.13.2, sops_mac=none, A=B]\n",
+        )
+        .assert_generates();
+}
