@@ -150,12 +150,11 @@ fn look_at(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: 
     if encrypted.orphans.is_empty() {
         return sources.of_item(item, &encrypted);
     }
-    let origin = Origin::of(|name| item.annotation(name)).ok();
-    let origin = origin.as_ref().and_then(Origin::path);
+    let origin = sources.origin_of(item);
     let problem =
         Problem::new(Code::OrphanCiphertext, "encrypted values without a `sops` block cannot be decrypted")
             .at(encrypted.orphans.join(", "));
-    report.add(Severity::Error, problem, Place { origin, ..here });
+    report.add(Severity::Error, problem, Place { origin: origin.as_deref(), ..here });
     Vec::new()
 }
 

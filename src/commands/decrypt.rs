@@ -6,6 +6,7 @@ use super::{refuse, say, stdin_text};
 use crate::config::Config;
 use crate::diagnostics::{Code, Problem};
 use crate::edge::{self, Disk};
+use crate::files::Files;
 use crate::keys::{Keys, Settings};
 use crate::locate::Base;
 use crate::run::{Request, run};
@@ -13,7 +14,7 @@ use crate::run::{Request, run};
 /// Decrypts what stands on stdin. `config` is what came beside it.
 #[must_use]
 pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
-    let prepared = stdin_text().and_then(|input| Ok((input, ca_bundle()?, runtime()?)));
+    let prepared = is_there(&base).and_then(|()| Ok((stdin_text()?, ca_bundle()?, runtime()?)));
     let (input, ca_bundle, runtime) = match prepared {
         Ok(prepared) => prepared,
         Err(problem) => return refuse(problem),
@@ -32,6 +33,18 @@ pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
     say(&outcome.diagnostics);
     let written = edge::write_stdout(&outcome.stdout);
     if written && !outcome.refused { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A directory that was built and is not there is a slip of the pen, even where `../` leads out of it to something.
+fn is_there(base: &Base) -> Result<(), Problem> {
+    match base {
+        Base::Built { directory, .. } if Disk.canonical(directory).is_err() => {
+            Err(Problem::new(Code::BadConfig, "the directory that was built is not there")
+                .because(directory.display())
+                .help("name the directory that `kustomize build` got: krm-sops decrypt -C DIR"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn ca_bundle() -> Result<Option<Vec<u8>>, Problem> {

@@ -146,6 +146,16 @@ impl Sources<'_> {
         parts
     }
 
+    /// Where an item comes from, for people: its file where that is found, else what its annotation says.
+    #[must_use]
+    pub fn origin_of(&self, item: &Item<'_>) -> Option<String> {
+        let origin = Origin::of(|name| item.annotation(name)).ok()?;
+        match self.locator.origin_file(&origin) {
+            Ok(located) if origin.path().is_some() => Some(located.shown),
+            _ => origin.path().map(str::to_owned),
+        }
+    }
+
     /// The origin file, and the encrypted patches that hold what it does not.
     fn of_values(&mut self, item: &Item<'_>, origin: &Origin) -> Vec<SourceId> {
         let first = self.of_origin(origin, item);

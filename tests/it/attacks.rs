@@ -306,7 +306,11 @@ fn an_encrypted_list_loses_its_block() {
                 stringData: {password: canary-listed}\n";
     platform.secret(WEST, "list.yaml", list);
     platform.cluster(WEST, "");
-    platform.assert_refused(DIRECTORY, &[Code::OrphanCiphertext], &["Secret listed", "list.yaml"]);
+    platform.assert_refused(
+        DIRECTORY,
+        &[Code::OrphanCiphertext],
+        &["Secret listed", "origin: secrets/us-west-2-platform-engineering-sbx/list.yaml"],
+    );
     assert!(platform.lab.calls().is_empty());
 }
 

@@ -227,3 +227,13 @@ fn completions_know_every_command() {
     assert_eq!(run(run::command(Path::new("bash")).arg("-c").arg(bash), "").ok(), "install\n");
     assert_eq!(krm(&["completions", "tcsh"]).code, Some(2));
 }
+
+#[test]
+fn a_built_directory_that_is_not_there() {
+    let finished = krm(&["decrypt", "-C", "clusters/nowhere/../.."]);
+    assert_eq!(finished.code, Some(1), "{finished}");
+    assert!(
+        finished.stderr.starts_with("error[bad-config]: the directory that was built is not there"),
+        "{finished}"
+    );
+}
