@@ -30,6 +30,8 @@ stop_daemon() {
     kill "$daemon" || true
     for _ in {1..100}; do kill -0 "$daemon" 2>/dev/null && sleep 0.1 || break; done
   fi
+  # It leaves the network of the machine mounted, as a name.
+  umount "$own"/exec/netns/* 2>/dev/null || true
   rm -rf "$own" || true
 }
 

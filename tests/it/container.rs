@@ -277,3 +277,45 @@ fn nobody_must_be_let_in() {
     }
     mounted.assert_decrypts(docker, &[]);
 }
+
+/// No container is needed for this one: krm-sops knows of its container from its config alone.
+#[test]
+fn a_rule_without_files_stands_over_what_nobody_encrypted() {
+    let Platform { lab, repo, west, role, .. } = Platform::new();
+    let rules: String = rule(WEST, &west, &role).lines().flat_map(|line| ["    ", line, "\n"]).collect();
+    let input = format!(
+        "apiVersion: config.kubernetes.io/v1
+kind: ResourceList
+items:
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: more
+    annotations:
+      config.kubernetes.io/origin: |
+        path: ../../secrets/{WEST}/more.yaml
+  stringData:
+    password: in-the-clear
+functionConfig:
+  apiVersion: krm-sops.dev/v1
+  kind: SopsDecrypt
+  metadata:
+    name: decrypt
+    annotations:
+      config.kubernetes.io/origin: |
+        path: decrypt.yaml
+      config.kubernetes.io/function: |
+        container:
+          image: krm-sops
+  spec:
+    integrity: skip
+    creationRules:
+{rules}"
+    );
+    let finished = lab.function(&repo, ".", &input);
+    let named = format!("secrets/{WEST}/more.yaml");
+    refused(&lab, &repo, &finished, &[Code::NotEncrypted], &["Secret more", &named]);
+    // What the rule does not cover is nobody's concern.
+    let other = input.replace(&format!("secrets/{WEST}/more"), "secrets/other/more");
+    assert_eq!(lab.function(&repo, ".", &other).code, Some(0));
+}
