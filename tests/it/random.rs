@@ -196,10 +196,18 @@ impl Dice {
         (0..self.roll(12)).map(|_| ODD[self.roll(ODD.len())]).collect()
     }
 
+    /// A text of some pieces. None ends with a line break of Unicode: kustomize breaks no line of its own behind it, and puts
+    /// the next document's `---` there, so that nobody reads back what it prints.
     pub(crate) fn text(&mut self) -> String {
-        if self.oracle == Oracle::Source && self.roll(2) == 0 {
-            return self.odd();
+        let mut text =
+            if self.oracle == Oracle::Source && self.roll(2) == 0 { self.odd() } else { self.nasty_text() };
+        if text.ends_with(['\u{85}', '\u{2028}', '\u{2029}']) {
+            text.push('.');
         }
+        text
+    }
+
+    fn nasty_text(&mut self) -> String {
         let mut text = self.nasty().to_owned();
         for _ in 0..self.roll(3) {
             let more = self.nasty();
