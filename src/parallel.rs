@@ -17,14 +17,14 @@ pub fn map<T: Sync, R: Send>(all: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R>
     if threads <= 1 {
         return all.iter().map(make).collect();
     }
-    let made = Mutex::new(Vec::with_capacity(all.len()));
+    let results = Mutex::new(Vec::with_capacity(all.len()));
     let next = AtomicUsize::new(0);
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(one) = all.get(at) else { break };
             let one = make(one);
-            made.lock().unwrap_or_else(PoisonError::into_inner).push((at, one));
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((at, one));
         }
     };
     thread::scope(|scope| {
@@ -34,9 +34,9 @@ pub fn map<T: Sync, R: Send>(all: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R>
         }
         work();
     });
-    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    made.sort_by_key(|(at, _)| *at);
-    made.into_iter().map(|(_, one)| one).collect()
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, one)| one).collect()
 }
 
 #[cfg(test)]

@@ -245,8 +245,8 @@ impl Bench {
         let output = self.scratch.path().join("out.yaml");
         let decrypted = self.scratch.path().join("decrypted.yaml");
         fs::copy(&output, &decrypted)?;
-        let floor = self.floor(&tree).argument(&file).argument(&decrypted);
-        let floor_of_input = self.floor(&tree).argument(&decrypted);
+        let floor = Self::floor(&tree).argument(&file).argument(&decrypted);
+        let floor_of_input = Self::floor(&tree).argument(&decrypted);
         let used = self.in_turn(&[ours, floor, floor_of_input], 7)?;
         let [ours, floor, floor_of_input] = used.as_slice() else { return Ok(()) };
         let read = "reading both and writing";
@@ -281,7 +281,7 @@ impl Bench {
         let input = megabytes(&tree.path("input.yaml"))?;
         let ours = self.function(&tree, &self.aws);
         self.check(std::slice::from_ref(&ours), &tree)?;
-        let floor = self.floor(&tree).argument(tree.path("input.yaml"));
+        let floor = Self::floor(&tree).argument(tree.path("input.yaml"));
         let used = self.in_turn(&[ours, floor], 9)?;
         let [ours, floor] = used.as_slice() else { return Ok(()) };
         self.row(
@@ -344,7 +344,7 @@ impl Bench {
             .env("AWS_REGION", "us-west-2")
     }
 
-    fn floor(&self, tree: &Tree) -> Work {
+    fn floor(tree: &Tree) -> Work {
         let own = std::env::current_exe().unwrap_or_default();
         Work::new(own, &tree.path("build")).argument("floor").stdin(tree.path("input.yaml"))
     }

@@ -18,14 +18,14 @@ const MERGE_KEY: &str = "!!merge <<";
 /// # Errors
 /// See [`super::SealedFile::parse`].
 pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
-    let merges = text.contains(MERGE_KEY);
+    let has_merge_keys = text.contains(MERGE_KEY);
     // The first document's block counts for all parts; whichever comes first reads it.
     let of_first = OnceLock::new();
     let read = |mut documents: Documents<'_>| -> Result<Part, ParseError> {
         if !documents.are_all() {
             let metadata = of_first.get_or_init(|| first_metadata(text));
             return match metadata {
-                Ok(metadata) => add_all(Gatherer::new(metadata, merges), documents),
+                Ok(metadata) => add_all(Gatherer::new(metadata, has_merge_keys), documents),
                 Err(problem) => Ok(Err(problem.clone())),
             };
         }
@@ -36,7 +36,7 @@ pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
         });
         match metadata_and_rest {
             Ok((metadata, rest)) => {
-                let mut gatherer = Gatherer::new(&metadata, merges);
+                let mut gatherer = Gatherer::new(&metadata, has_merge_keys);
                 gatherer.add(rest);
                 let part = add_all(gatherer, documents)?;
                 // Read again when the parts were no YAML: it is the same first document.
@@ -55,7 +55,9 @@ pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
     let mut before = 0;
     for part in parts {
         let (mut of_part, documents) = part?;
-        of_part.iter_mut().for_each(|leaf| leaf.document += before);
+        for leaf in &mut of_part {
+            leaf.document += before;
+        }
         leaves.append(&mut of_part);
         before += documents;
     }
@@ -104,8 +106,7 @@ pub(super) fn no_yaml(error: &ParseError) -> Problem {
 /// Turns documents into leaves.
 pub(super) struct Gatherer<'m> {
     metadata: &'m Metadata,
-    /// Whether there are merge keys.
-    merges: bool,
+    has_merge_keys: bool,
     /// The paths so far, and whether the selector covers each: documents of one file are alike.
     paths: HashMap<FieldPath, (Arc<FieldPath>, Option<bool>)>,
     leaves: Vec<Leaf>,
@@ -113,21 +114,21 @@ pub(super) struct Gatherer<'m> {
 }
 
 impl<'m> Gatherer<'m> {
-    pub(super) fn new(metadata: &'m Metadata, merges: bool) -> Self {
-        Self { metadata, merges, paths: HashMap::new(), leaves: Vec::new(), documents: 0 }
+    pub(super) fn new(metadata: &'m Metadata, has_merge_keys: bool) -> Self {
+        Self { metadata, has_merge_keys, paths: HashMap::new(), leaves: Vec::new(), documents: 0 }
     }
 
     /// Takes in the next document, without its block.
     pub(super) fn add(&mut self, entries: Entries) {
         let root = Tree::Map(entries);
         let mut shadowed = Vec::new();
-        if self.merges {
+        if self.has_merge_keys {
             root.shadowed(&mut FieldPath::root(), &mut shadowed);
         }
-        let (document, merges) = (self.documents, self.merges);
+        let (document, has_merge_keys) = (self.documents, self.has_merge_keys);
         let selector = &self.metadata.selector;
         root.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
-            let merged = merges && is_merged(path, &shadowed);
+            let merged = has_merge_keys && is_merged(path, &shadowed);
             let (path, covered) = match self.paths.get(path) {
                 Some(known) => known,
                 None => self

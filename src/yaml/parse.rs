@@ -61,7 +61,7 @@ impl From<ScanError> for ParseError {
 /// The text is no YAML, nests too deeply, or holds a key twice, a key that is no scalar, or an alias inside the node
 /// that it refers to.
 pub fn parse(text: &str) -> Result<Vec<Document<'_>>, ParseError> {
-    in_parts(text, |documents| documents.collect::<Result<Vec<_>, _>>()).map(|parts| {
+    in_parts(text, Iterator::collect::<Result<Vec<_>, _>>).map(|parts| {
         let mut parts = parts.into_iter();
         let mut documents = parts.next().unwrap_or_default();
         parts.for_each(|mut part| documents.append(&mut part));
@@ -143,34 +143,16 @@ struct Open<'i> {
     column: Option<usize>,
 }
 
-/// What an open collection holds so far.
+/// Where in the builder the children of an open collection begin. They move into a box of their own size once all are known.
 enum Children<'i> {
     Mapping {
-        entries: Vec<Entry<'i>>,
+        first: usize,
         /// The key that waits for its value.
         key: Option<Node<'i>>,
     },
-    Sequence(Vec<Node<'i>>),
-}
-
-impl<'i> Open<'i> {
-    /// Closes it, at the end of a flow collection's bracket; a block collection ends where its last child does.
-    fn close(self, bracket: Option<usize>) -> Node<'i> {
-        let Self { start, properties, children, comments, column } = self;
-        let flow = column.is_none();
-        let comments = comments.into_boxed_slice();
-        let (content, last) = match children {
-            Children::Mapping { entries, .. } => {
-                let last = entries.last().map(|entry| entry.value.range.end);
-                (Content::Mapping { entries: entries.into_boxed_slice(), comments, flow }, last)
-            }
-            Children::Sequence(items) => {
-                let last = items.last().map(|item| item.range.end);
-                (Content::Sequence { items: items.into_boxed_slice(), comments, flow }, last)
-            }
-        };
-        Node { range: start..bracket.or(last).unwrap_or(start), properties, content }
-    }
+    Sequence {
+        first: usize,
+    },
 }
 
 /// A comment that waits to be known inside which collection it stands.
@@ -188,6 +170,10 @@ struct Builder<'i> {
     part: Range<usize>,
     documents: VecDeque<Document<'i>>,
     open: Vec<Open<'i>>,
+    /// The entries of all open mappings, those of the innermost last.
+    entries: Vec<Entry<'i>>,
+    /// The items of all open lists, those of the innermost last.
+    items: Vec<Node<'i>>,
     /// The anchors of `open`.
     open_anchors: HashSet<usize>,
     root: Option<Node<'i>>,
@@ -206,6 +192,8 @@ impl<'i> Builder<'i> {
             text,
             documents: VecDeque::new(),
             open: Vec::new(),
+            entries: Vec::new(),
+            items: Vec::new(),
             open_anchors: HashSet::new(),
             root: None,
             comments: Vec::new(),
@@ -245,12 +233,12 @@ impl<'i> Builder<'i> {
             }
             Event::MappingStart(style, anchor, tag) => {
                 let properties = self.properties(span, anchor, tag, events)?;
-                let children = Children::Mapping { entries: Vec::new(), key: None };
+                let children = Children::Mapping { first: self.entries.len(), key: None };
                 self.start(children, style, span, properties);
             }
             Event::SequenceStart(style, anchor, tag) => {
                 let properties = self.properties(span, anchor, tag, events)?;
-                self.start(Children::Sequence(Vec::new()), style, span, properties);
+                self.start(Children::Sequence { first: self.items.len() }, style, span, properties);
             }
             Event::MappingEnd | Event::SequenceEnd => self.end(&range)?,
             _ => {}
@@ -326,7 +314,9 @@ impl<'i> Builder<'i> {
     fn indentless(&self, start: usize, column: Option<usize>, children: &Children) -> Option<(usize, usize)> {
         column?;
         let column = match (self.open.last()?, children) {
-            (Open { column, children: Children::Mapping { .. }, .. }, Children::Sequence(_)) => (*column)?,
+            (Open { column, children: Children::Mapping { .. }, .. }, Children::Sequence { .. }) => {
+                (*column)?
+            }
             _ => return None,
         };
         let comment = self.comments.last().map(|pending| &pending.comment.range);
@@ -353,9 +343,28 @@ impl<'i> Builder<'i> {
         // `[a: b]` holds a mapping in flow style without braces.
         let bracket = matches!(self.text.as_bytes().get(open.start), Some(b'{' | b'['));
         let bracket_end = (open.column.is_none() && bracket).then_some(range.end);
-        let node = open.close(bracket_end);
+        let node = self.close(open, bracket_end);
         self.refuse_duplicates(node.entries())?;
         self.add(node)
+    }
+
+    /// Makes the node, up to the end of a flow collection's bracket; a block collection ends where its last child does.
+    fn close(&mut self, open: Open<'i>, bracket: Option<usize>) -> Node<'i> {
+        let Open { start, properties, children, comments, column } = open;
+        let (flow, comments) = (column.is_none(), comments.into_boxed_slice());
+        let (content, last) = match children {
+            Children::Mapping { first, .. } => {
+                let entries: Box<[_]> = self.entries.drain(first..).collect();
+                let last = entries.last().map(|entry| entry.value.range.end);
+                (Content::Mapping { entries, comments, flow }, last)
+            }
+            Children::Sequence { first } => {
+                let items: Box<[_]> = self.items.drain(first..).collect();
+                let last = items.last().map(|item| item.range.end);
+                (Content::Sequence { items, comments, flow }, last)
+            }
+        };
+        Node { range: start..bracket.or(last).unwrap_or(start), properties, content }
     }
 
     /// Gives the comments that stand before an entry to the collection that the entry is in.
@@ -375,9 +384,9 @@ impl<'i> Builder<'i> {
             return Ok(());
         };
         match &mut open.children {
-            Children::Sequence(items) => items.push(node),
-            Children::Mapping { entries, key } => match key.take() {
-                Some(key) => entries.push(Entry { key, value: node }),
+            Children::Sequence { .. } => self.items.push(node),
+            Children::Mapping { key, .. } => match key.take() {
+                Some(key) => self.entries.push(Entry { key, value: node }),
                 None if node.text().is_some() => *key = Some(node),
                 None => return Err(ParseError::at(self.text, node.range.start, "a key is not a scalar")),
             },
@@ -451,7 +460,7 @@ impl<'i> Builder<'i> {
         let Some(open) = self.open.last() else { return place };
         match (self.text.as_bytes().get(place), &open.children) {
             (Some(b':'), Children::Mapping { key: Some(_), .. }) => place + 1,
-            (Some(b'-'), Children::Sequence(_)) if open.column.is_some() => place + 1,
+            (Some(b'-'), Children::Sequence { .. }) if open.column.is_some() => place + 1,
             _ => place,
         }
     }

@@ -66,7 +66,8 @@ fn what_cannot_be_cut_is_read_as_a_whole() {
 
 #[test]
 fn the_documents_of_a_large_text_come_in_order() {
-    let text: String = (0..40_000).map(|number| format!("number: {number}\nanchor: &a x\n---\n")).collect();
+    let text = (0..40_000)
+        .fold(String::new(), |text, number| text + &format!("number: {number}\nanchor: &a x\n---\n"));
     assert!(text.len() > SMALL);
     let documents = parse(&text).unwrap();
     for (number, document) in documents.iter().take(40_000).enumerate() {
