@@ -339,14 +339,15 @@ impl Printer<'_> {
 mod tests {
     use super::*;
 
-    fn place(parent: usize, in_list: bool) -> Option<BlockPlace> {
-        Some(BlockPlace { parent, in_list, step: INDENT, behind: Behind::LineEnd })
+    fn printed(text: &str, parent: usize, in_list: bool) -> String {
+        let place = BlockPlace { parent, in_list, step: INDENT, behind: Behind::LineEnd };
+        string(text, Some(place)).to_string()
     }
 
     /// As sops 3.13.2 printed them below `e: [ ]`.
     #[test]
     fn strings_in_the_style_that_sops_prints() {
-        for (text, printed) in [
+        for (text, expected) in [
             ("", "\"\""),
             ("yes", "\"yes\""),
             ("12:30", "\"12:30\""),
@@ -370,25 +371,25 @@ mod tests {
             ("? a", "'? a'"),
             ("--- a", "'--- a'"),
         ] {
-            assert_eq!(*string(text, place(4, true)), printed, "{text:?}");
+            assert_eq!(printed(text, 4, true), expected, "{text:?}");
         }
     }
 
     #[test]
     fn blocks_where_sops_indents_them() {
-        assert_eq!(*string("x\ny", place(0, false)), "|-\n    x\n    y");
-        assert_eq!(*string("r\ns", place(6, false)), "|-\n        r\n        s");
-        assert_eq!(*string("v\nw\n", place(6, true)), "|\n        v\n        w");
-        assert_eq!(*string(" lead\nb", place(8, false)), "|4-\n             lead\n            b");
+        assert_eq!(printed("x\ny", 0, false), "|-\n    x\n    y");
+        assert_eq!(printed("r\ns", 6, false), "|-\n        r\n        s");
+        assert_eq!(printed("v\nw\n", 6, true), "|\n        v\n        w");
+        assert_eq!(printed(" lead\nb", 8, false), "|4-\n             lead\n            b");
     }
 
     /// sops prints these so that no reader gets them back.
     #[test]
     fn what_would_be_read_as_another_string_is_double_quoted() {
-        assert_eq!(*string(" lead\nb", place(4, true)), "\" lead\\nb\"");
-        assert_eq!(*string(" lead\nb", place(6, false)), "\" lead\\nb\"");
-        assert_eq!(*string("x\u{2028}y", place(0, false)), "\"x\\Ly\"");
-        assert_eq!(*string("<<", place(0, false)), "\"<<\"");
+        assert_eq!(printed(" lead\nb", 4, true), "\" lead\\nb\"");
+        assert_eq!(printed(" lead\nb", 6, false), "\" lead\\nb\"");
+        assert_eq!(printed("x\u{2028}y", 0, false), "\"x\\Ly\"");
+        assert_eq!(printed("<<", 0, false), "\"<<\"");
         let commented = BlockPlace { parent: 0, in_list: false, step: INDENT, behind: Behind::Anything };
         assert_eq!(*string("a\nb", Some(commented)), "\"a\\nb\"");
         assert_eq!(*string("a\nb", None), "\"a\\nb\"");
