@@ -28,7 +28,10 @@ stop_daemon() {
   local daemon
   if daemon=$(cat "$own/pid" 2>/dev/null); then
     kill "$daemon" || true
-    for _ in {1..100}; do kill -0 "$daemon" 2>/dev/null && sleep 0.1 || break; done
+    for _ in {1..100}; do
+      kill -0 "$daemon" 2>/dev/null || break
+      sleep 0.1
+    done
   fi
   # It leaves the network of the machine mounted, as a name.
   umount "$own"/exec/netns/* 2>/dev/null || true
