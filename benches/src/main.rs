@@ -42,7 +42,10 @@ fn main() -> ExitCode {
         ("counts", [binary, file, record]) if record == "--record" => {
             counts::counts(binary.as_ref(), file.as_ref(), true)
         }
-        ("scale", []) => scale::scale(),
+        ("scale", []) => {
+            scale::scale();
+            Ok(())
+        }
         ("tree", [kind, number]) => tree(kind, number),
         ("standin", latency) => standin(latency),
         // Of this program's own, not for people.

@@ -75,16 +75,17 @@ impl Work {
         let output = command.arg(&self.program).args(&self.arguments).output()?;
         let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let number = |name: &str| said.get(name).and_then(Value::as_f64);
-        match (said.get("ok").and_then(Value::as_bool), number("wall"), number("cpu"), number("memory")) {
-            (Some(true), Some(wall), Some(cpu), Some(memory)) => Ok(Used { wall, cpu, memory }),
-            _ => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                // One problem may name thousands of items.
-                let lines: Vec<&str> = said.lines().collect();
-                let end = lines.get(lines.len().saturating_sub(10)..).unwrap_or_default();
-                Err(format!("{} failed:\n{}", self.program.display(), end.join("\n")).into())
-            }
+        let ok = said.get("ok").and_then(Value::as_bool);
+        if let (Some(true), Some(wall), Some(cpu), Some(memory)) =
+            (ok, number("wall"), number("cpu"), number("memory"))
+        {
+            return Ok(Used { wall, cpu, memory });
         }
+        let said = String::from_utf8_lossy(&output.stderr);
+        // One problem may name thousands of items.
+        let lines: Vec<&str> = said.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(10)..).unwrap_or_default();
+        Err(format!("{} failed:\n{}", self.program.display(), end.join("\n")).into())
     }
 }
 

@@ -3,8 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::Failure;
-
 /// Microseconds.
 type Time = u64;
 const SECOND: Time = 1_000_000;
@@ -47,7 +45,7 @@ const USUAL: Arrangement = Arrangement {
 };
 
 /// Prints the table of docs/scale.md.
-pub(crate) fn scale() -> Result<(), Failure> {
+pub(crate) fn scale() {
     let arrangements = [
         Arrangement { name: "all at once, a data key for each Secret", ..USUAL },
         Arrangement { name: "… in a region with 20,000 calls a second", quota: 20_000, ..USUAL },
@@ -73,7 +71,6 @@ pub(crate) fn scale() -> Result<(), Failure> {
     for arrangement in &arrangements {
         println!("{}", simulate(arrangement));
     }
-    Ok(())
 }
 
 /// Calls in a second that are over the quota are refused; what is unused does not add up.

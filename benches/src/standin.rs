@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Failure;
-use crate::sealer::{MAGIC, wrap};
+use crate::sealer::{self, MAGIC, wrap};
 
 /// How it behaves. May be changed while it runs.
 #[derive(Debug, Default)]
@@ -230,9 +230,9 @@ impl Shared {
                 json_answer(200, &json!({"KeyId": key, "CiphertextBlob": wrap(key, &bytes("Plaintext"))}))
             }
             "GenerateDataKey" => {
-                let data_key: Vec<u8> =
-                    (0..32).map(|at| (self.kms.load(Ordering::Relaxed) >> (at % 8)) as u8).collect();
-                let plaintext = base64_simd::STANDARD.encode_to_string(&data_key);
+                let number = self.kms.load(Ordering::Relaxed);
+                let data_key = sealer::data_key(usize::try_from(number).unwrap_or_default());
+                let plaintext = base64_simd::STANDARD.encode_to_string(data_key);
                 json_answer(
                     200,
                     &json!({"KeyId": key, "Plaintext": plaintext, "CiphertextBlob": wrap(key, &data_key)}),
