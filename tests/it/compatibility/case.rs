@@ -34,14 +34,14 @@ impl Case {
         platform.into()
     }
 
-    /// Files in `app/` for generators. The rule has this beside its key.
-    pub(super) fn app(rule: &str, files: &[(&str, &[u8])], kustomization: &str) -> Self {
+    /// Files in `app/` for generators. Their rule has this beside its key.
+    pub(super) fn app(selector: &str, files: &[(&str, &[u8])], kustomization: &str) -> Self {
         let lab = Lab::new();
         let role = lab.role("flux-secrets");
         let key = lab.key("us-west-2", &role);
         let mut repo = Repo::new();
         let mut rules = format!("creation_rules:\n- path_regex: ^app/\n  kms: {key}+{role}\n");
-        for line in rule.lines() {
+        for line in selector.lines() {
             rules.extend(["  ", line, "\n"]);
         }
         repo.write(".sops.yaml", &rules).transformer("app/decrypt.yaml", "");

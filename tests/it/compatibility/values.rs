@@ -283,7 +283,7 @@ fn selectors() -> Vec<Row> {
 fn groups_of_keys(threshold: usize, denied: usize) -> Case {
     let lab = Lab::new();
     let keys = ["us-west-2", "us-east-1", "eu-west-1"].map(|region| lab.open_key(region));
-    let groups: String = keys.iter().map(|key| format!("  - kms: [{{arn: '{key}'}}]\n")).collect();
+    let groups = keys.each_ref().map(|key| format!("  - kms: [{{arn: '{key}'}}]\n")).concat();
     let mut repo = Repo::new();
     let rules = format!(
         "creation_rules:\n- encrypted_regex: ^(data|stringData)$\n  shamir_threshold: {threshold}\n  key_groups:\n{groups}"
