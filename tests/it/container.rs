@@ -1,6 +1,7 @@
 //! krm-sops as a container function: the real kustomize, the real Docker, and the image of the Dockerfile.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use krm_sops::diagnostics::Code;
 
@@ -9,7 +10,7 @@ use crate::support::docker::{private, readable};
 use crate::support::expect::refused;
 use crate::support::platform::{DATABASE, rule};
 use crate::support::run::source;
-use crate::support::{Docker, Finished, Lab, Platform, Repo, WEST};
+use crate::support::{Docker, Finished, Keyservice, Lab, Platform, Repo, WEST};
 
 /// A repository whose root is a kustomization, with a Secret below it, and a container that is to see all of it.
 struct Mounted {
@@ -136,6 +137,29 @@ fn rules_inline_and_no_mount_at_all() {
     let built = docker.build(&platform.lab, &platform.repo, &["--network"], &directory);
     let named = format!("secrets/{WEST}/more.yaml");
     refused(&platform.lab, &platform.repo, &built, &[Code::NotEncrypted], &["Secret more", &named]);
+}
+
+/// With `network: false` and no variable of AWS', all that the container has is the socket.
+#[test]
+fn a_keyservice_on_a_mounted_socket_and_no_network_at_all() {
+    let Some(docker) = Docker::get() else { return };
+    let Mounted { lab, repo, role } = Mounted::new(docker);
+    let service = Keyservice::on_socket(&lab);
+    let directory = service.socket().parent().expect("a socket has a directory").to_owned();
+    readable(&directory);
+    // sops makes it for its own user; the container is nobody.
+    fs::set_permissions(service.socket(), PermissionsExt::from_mode(0o666)).expect("a socket of ours");
+    docker.transformer_with(&repo, "decrypt.yaml", MOUNT, "keyservices: ['unix:///run/sops/sops.sock']\n");
+    let mount = format!("type=bind,src={},dst=/run/sops", directory.display());
+    let built = docker.build(&lab, &repo, &["--mount", &mount], ".").ok();
+    assert_eq!(built, lab.oracle(&repo, "."));
+    assert!(lab.calls().iter().any(|call| call.action == "Decrypt" && call.role.as_ref() == Some(&role)));
+    // Without the mount there is no socket, and no network that could be tried instead.
+    let built = docker.build(&lab, &repo, &[], ".");
+    refused(&lab, &repo, &built, &[Code::KmsUnreachable], &["there is no such socket", "`mounts`"]);
+    private(&service.socket(), 0o755);
+    let built = docker.build(&lab, &repo, &["--mount", &mount], ".");
+    refused(&lab, &repo, &built, &[Code::KmsUnreachable], &["permissions do not let us in", "nobody"]);
 }
 
 #[test]
