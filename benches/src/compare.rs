@@ -196,22 +196,31 @@ impl Bench {
         self.aws.behaviour().fail_every.store(0, Ordering::Relaxed);
         let refused = self.take_calls().refused / 4;
         self.notes.push(format!("Where each tenth call fails, {refused} calls of a run are made again."));
-        self.aws.behaviour().per_second.store(180, Ordering::Relaxed);
-        self.check(&works, &tree)?;
-        let throttled = self.in_turn(&works, 3)?;
-        self.aws.behaviour().per_second.store(0, Ordering::Relaxed);
-        let refused = self.take_calls().refused / 4;
-        self.notes.push(format!(
-            "Where KMS takes 180 calls a second, {refused} calls of a run are throttled, and made again."
-        ));
-        for (work, used) in [
-            ("200 Secrets, 50 ms a call, each tenth call fails", failing),
-            ("200 Secrets, 50 ms a call, 180 calls a second", throttled),
-        ] {
-            if let Some(used) = used.first() {
-                self.row(work, "function, time", used.wall, None, None, "ms");
-            }
+        if let Some(used) = failing.first() {
+            let work = "200 Secrets, 50 ms a call, each tenth call fails";
+            self.row(work, "function, time", used.wall, None, None, "ms");
         }
+        self.throttled(&works)
+    }
+
+    /// Five attempts do not always outlast a second of throttling: how often is said.
+    fn throttled(&mut self, works: &[Work; 1]) -> Result<(), Failure> {
+        const RUNS: usize = 7;
+        self.aws.behaviour().per_second.store(180, Ordering::Relaxed);
+        let output = self.scratch.path().join("out.yaml");
+        let through: Vec<Used> =
+            (0..RUNS).flat_map(|_| works.iter().filter_map(|work| work.run(&output).ok())).collect();
+        self.aws.behaviour().per_second.store(0, Ordering::Relaxed);
+        let throttled = self.take_calls().refused / RUNS as u64;
+        self.notes.push(format!(
+            "Where KMS takes 180 calls a second, {throttled} calls of a run are throttled, and {} of {RUNS} runs are refused.",
+            RUNS - through.len()
+        ));
+        if through.is_empty() {
+            return Err("throttling outlasted all retries".into());
+        }
+        let work = "200 Secrets, 50 ms a call, 180 calls a second";
+        self.row(work, "function, time", median(&through).wall, None, None, "ms");
         Ok(())
     }
 

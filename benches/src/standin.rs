@@ -73,7 +73,7 @@ pub(crate) struct Standin {
 pub(crate) enum Wire {
     /// HTTP/1.1 in the clear.
     Plain,
-    /// TLS, and HTTP/1.1 in it: what AWS' own endpoints of KMS speak.
+    /// TLS, and HTTP/1.1 in it.
     Tls,
     /// TLS, and HTTP/2 where the client wants it.
     Tls2,

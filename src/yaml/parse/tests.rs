@@ -205,6 +205,13 @@ fn duplicates_are_found_in_large_mappings_too() {
     assert_eq!(parse(&text).map_err(|error| error.line).err(), Some(20_001));
 }
 
+/// A text of megabytes has a node for each thirty bytes, so their size is most of the memory that a run takes.
+#[test]
+fn nodes_are_small() {
+    assert!(size_of::<Node>() <= 64, "{}", size_of::<Node>());
+    assert!(size_of::<Entry>() <= 128, "{}", size_of::<Entry>());
+}
+
 #[test]
 fn depth_is_bounded_and_length_is_not() {
     for (open, close) in [("[", "]"), ("{a: ", "}")] {
