@@ -89,6 +89,6 @@ pub(super) fn codes(built: &Finished, severity: &str) -> Vec<String> {
 /// A stream whose names have lost the hashes that kustomize gave them.
 fn without_hashes(stream: &str) -> String {
     static HASH: OnceLock<Regex> = OnceLock::new();
-    let hash = HASH.get_or_init(|| Regex::new("(?m)^(  name: .*)-[bcdfghkmt2456789]{10}$").expect("a regex"));
+    let hash = HASH.get_or_init(|| Regex::new("(?m)^( +name: .*)-[bcdfghkmt2456789]{10}$").expect("a regex"));
     hash.replace_all(stream, "$1").into_owned()
 }
