@@ -18,8 +18,8 @@ fi
 
 echo 'Property tests, with 20 times the cases'
 PROPTEST_CASES=5000 cargo test --locked --lib
-echo 'Random repositories, with 20 times the cases'
-KRM_SOPS_CASES="${KRM_SOPS_CASES:-800}" cargo test --locked --test it random::
+echo 'Random repositories, with 10 times the cases'
+KRM_SOPS_CASES="${KRM_SOPS_CASES:-400}" cargo test --locked --test it random::
 
 if have cargo-fuzz; then
   for target in input sealed_file rules; do

@@ -36,9 +36,9 @@ const HEAD: &str = "\
 # Compatibility
 
 What comes out of what. `make compatibility` writes this page from a test run, and `make test` fails where the page and a run differ: nothing here is written
-by hand. The judges are the real tools: *decrypted* says that the build is, byte for byte, that of the same tree decrypted by `sops -d`.
-*Refused* names the code, which [errors.md](errors.md) explains. What is said on the way stands in parentheses; kustomize keeps to itself what an exec plugin
-that succeeds says, so there the first column has nothing.
+by hand. The judges are the real tools: *decrypted* says that the build is, byte for byte, that of the same tree decrypted by `sops -d` (a filter's output after
+another pass through kustomize, which writes some strings in another style). *Refused* names the code, which [errors.md](errors.md) explains. What is said on the
+way stands in parentheses; kustomize keeps to itself what an exec plugin that succeeds says, so there the first column has nothing.
 
 ";
 

@@ -321,6 +321,11 @@ fn selectors() -> Vec<Row> {
             case: || lookalikes("encrypted_comment_regex: marked"),
             expected: Decrypted,
         },
+        Row {
+            feature: "likewise, with `integrity: warn`",
+            case: || lookalikes("encrypted_comment_regex: marked").spec("integrity: warn"),
+            expected: Decrypted,
+        },
     ]
 }
 
