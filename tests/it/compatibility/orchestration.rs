@@ -321,7 +321,7 @@ pub(super) fn without_flags() -> String {
     let refused = codes(&gate, "error").join(", ");
     assert!(gate.code == Some(1) && !refused.is_empty(), "{gate}");
     format!(
-        "| without `--enable-alpha-plugins` | refused by kustomize | – | – |\n\
-         | without `--enable-exec` | – | **left encrypted, with exit status 0**; `krm-sops gate` behind it refuses: {refused} | – |\n"
+        "| without `--enable-alpha-plugins` | refused by kustomize | – | – | – |\n\
+         | without `--enable-exec` | – | **left encrypted, with exit status 0**; `krm-sops gate` behind it refuses: {refused} | – | – |\n"
     )
 }
