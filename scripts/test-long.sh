@@ -18,8 +18,8 @@ fi
 
 echo 'Property tests, with 20 times the cases'
 PROPTEST_CASES=5000 cargo test --locked --lib
-echo 'Random repositories, with 20 times the cases'
-KRM_SOPS_CASES="${KRM_SOPS_CASES:-800}" cargo test --locked --test it random::
+echo 'Random repositories, with 10 times the cases'
+KRM_SOPS_CASES="${KRM_SOPS_CASES:-400}" cargo test --locked --test it random::
 
 echo 'Credentials of ECS, EKS and EC2 at the addresses that they have at AWS, in a network of its own'
 if unshare -rn ip link set lo up 2>/dev/null; then

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::support::build::normalised;
 use crate::support::{Lab, Platform, Repo, WEST};
 
 /// A repository, and what of it is built.
@@ -11,17 +12,26 @@ pub(super) struct Case {
     pub(super) directory: String,
     /// What krm-sops has to do otherwise than `sops -d` and kustomize: texts of the oracle, and what stands there instead.
     pub(super) instead: Vec<(&'static str, &'static str)>,
+    /// Whether kustomize changes nothing, so that the files are a package for kpt as well.
+    is_package: bool,
     expected: OnceLock<String>,
 }
 
 impl Case {
     pub(super) fn new(lab: Lab, repo: Repo, directory: &str) -> Self {
-        Self { lab, repo, directory: directory.to_owned(), instead: Vec::new(), expected: OnceLock::new() }
+        Self {
+            lab,
+            repo,
+            directory: directory.to_owned(),
+            instead: Vec::new(),
+            is_package: false,
+            expected: OnceLock::new(),
+        }
     }
 
     /// Files of a cluster, whose rule encrypts `data` and `stringData`.
     pub(super) fn resources(files: &[(&str, &str)]) -> Self {
-        Self::built_with(files, "")
+        Self { is_package: true, ..Self::built_with(files, "") }
     }
 
     /// Likewise, and what the kustomization has beside them.
@@ -73,12 +83,36 @@ impl Case {
 
     /// What the build has to print: asked of sops and kustomize once for all modes.
     pub(super) fn expected(&self) -> &str {
-        self.expected.get_or_init(|| {
-            self.instead.iter().fold(self.lab.oracle(&self.repo, &self.directory), |oracle, (text, other)| {
-                assert!(oracle.contains(text), "{text:?} is not in the oracle: {oracle}");
-                oracle.replace(text, other)
-            })
+        self.expected.get_or_init(|| self.corrected(self.lab.oracle(&self.repo, &self.directory)))
+    }
+
+    fn corrected(&self, oracle: String) -> String {
+        self.instead.iter().fold(oracle, |oracle, (text, other)| {
+            assert!(oracle.contains(text), "{text:?} is not in the oracle: {oracle}");
+            oracle.replace(text, other)
         })
+    }
+
+    /// The files as kpt passes them on, and what they are decrypted. `None`: kustomize changes them, or kpt does not read them.
+    pub(super) fn package(&self) -> Option<(String, String)> {
+        let files = self.repo.encrypted();
+        if !self.is_package || !files.iter().all(|file| file.ends_with(".yaml")) {
+            return None;
+        }
+        let mut list = String::from("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n");
+        let mut plain = Vec::new();
+        for file in files {
+            for (index, document) in self.repo.read(file).split("\n---\n").enumerate() {
+                let of_kpt = format!(
+                    "metadata:\n    annotations:\n        internal.config.kubernetes.io/path: {file}\n        \
+                     internal.config.kubernetes.io/index: '{index}'\n"
+                );
+                let item = document.trim_end().replacen("metadata:\n", &of_kpt, 1);
+                list.extend(["- ", &item.replace('\n', "\n  "), "\n"]);
+            }
+            plain.push(self.repo.sops(&self.lab, &["decrypt", file]));
+        }
+        Some((list, self.corrected(normalised(&plain.join("---\n")))))
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::support::{Mode, run};
 use case::Case;
-use outcome::{Expected, cell};
+use outcome::{Expected, cell, package_cell};
 
 /// A feature, and what has to come out of it.
 struct Row {
@@ -36,9 +36,10 @@ const HEAD: &str = "\
 # Compatibility
 
 What comes out of what. `make compatibility` writes this page from a test run, and `make test` fails where the page and a run differ: nothing here is written
-by hand. The judges are the real tools: *decrypted* says that the build is, byte for byte, that of the same tree decrypted by `sops -d`.
-*Refused* names the code, which [errors.md](errors.md) explains. What is said on the way stands in parentheses; kustomize keeps to itself what an exec plugin
-that succeeds says, so there the first column has nothing.
+by hand. The judges are the real tools: *decrypted* says that the build is, byte for byte, that of the same tree decrypted by `sops -d` (a filter's output after
+another pass through kustomize, which writes some strings in another style). *Refused* names the code, which [errors.md](errors.md) explains. What is said on the
+way stands in parentheses; kustomize keeps to itself what an exec plugin that succeeds says, so there the first column has nothing. The last column is for what
+needs no kustomize: the files as a resource list with the annotations that kpt gives them.
 
 ";
 
@@ -49,7 +50,7 @@ fn the_page_is_what_a_run_shows() {
     for (title, lines) in tables(&groups) {
         let _ = write!(
             page,
-            "\n## {title}\n\n| feature | exec plugin | KRM exec function | filter |\n|---|---|---|---|\n{lines}"
+            "\n## {title}\n\n| feature | exec plugin | KRM exec function | filter | resource list of kpt |\n|---|---|---|---|---|\n{lines}"
         );
     }
     page.push_str(&orchestration::without_flags());
@@ -106,7 +107,8 @@ fn tables(groups: &[Group]) -> Vec<(&'static str, String)> {
 fn line_of(row: &Row) -> String {
     let case = (row.case)();
     let cells = Mode::ALL.map(|mode| cell(row, &case, mode));
-    format!("| {} | {} |\n", row.feature, cells.join(" | "))
+    let of_kpt = package_cell(row, &case).unwrap_or_else(|| "–".to_owned());
+    format!("| {} | {} | {of_kpt} |\n", row.feature, cells.join(" | "))
 }
 
 /// The version that `scripts/tools.sh` installs of a tool.

@@ -33,6 +33,9 @@ fn generators() -> Vec<Row> {
     let made = |feature, case| Row { feature, case, expected: Decrypted };
     vec![
         made("Secret: a file in YAML", || Case::generated(SECRET, "files", "conf.yaml", YAML)),
+        made("Secret: a file in YAML, of several documents, one of them empty", || {
+            Case::generated(SECRET, "files", "conf.yaml", b"a: canary-a\n---\n---\n# canary\nb: canary-b\n")
+        }),
         made("Secret: a file in JSON", || Case::generated(SECRET, "files", "conf.json", JSON)),
         made("Secret: a file in INI", || Case::generated(SECRET, "files", "conf.ini", INI)),
         made("Secret: a file in dotenv", || Case::generated(SECRET, "files", "app.env", DOTENV)),
@@ -49,24 +52,30 @@ fn generators() -> Vec<Row> {
         made("ConfigMap: the lines of a dotenv file (`envs`)", || {
             Case::generated(MAP, "envs", "app.env", DOTENV)
         }),
-        made("`behavior: merge` over the generator of a base", || {
-            let case = Case::app(
-                "",
-                &[("base/app.env", DOTENV), ("more.json", JSON)],
-                "resources: [base]\ngeneratorOptions: {disableNameSuffixHash: true}\n\
-                 secretGenerator:\n- name: made\n  behavior: merge\n  files: [more.json]\n",
-            );
-            case.repo.kustomization(
-                "app/base",
-                "generatorOptions: {disableNameSuffixHash: true}\nsecretGenerator:\n- name: made\n  envs: [app.env]\n",
-            );
-            case
-        }),
+        made("`behavior: merge` over the generator of a base", || over_a_base("merge")),
+        made("`behavior: replace` over the generator of a base", || over_a_base("replace")),
         Row {
             feature: "hashes in names",
             case: || {
                 let files = "secretGenerator:\n- name: made\n  files: [conf.yaml]\n";
                 Case::app("", &[("conf.yaml", YAML)], files)
+            },
+            expected: DecryptedAndHashed,
+        },
+        Row {
+            feature: "hashes in references to what was generated",
+            case: || {
+                let case = Case::app(
+                    "",
+                    &[("app.env", DOTENV)],
+                    "resources: [pod.yaml]\nsecretGenerator:\n- name: made\n  envs: [app.env]\n",
+                );
+                let containers = "[{name: a, image: a, envFrom: [{secretRef: {name: made}}]}]";
+                let pod = format!(
+                    "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: {containers}}}\n"
+                );
+                case.repo.write("app/pod.yaml", &pod);
+                case
             },
             expected: DecryptedAndHashed,
         },
@@ -80,6 +89,20 @@ fn generators() -> Vec<Row> {
             expected: LeftEncrypted,
         },
     ]
+}
+
+/// A generator that does this to the one of its base.
+fn over_a_base(behavior: &str) -> Case {
+    let hashless = "generatorOptions: {disableNameSuffixHash: true}\n";
+    let over = format!("secretGenerator:\n- name: made\n  behavior: {behavior}\n  files: [more.json]\n");
+    let case = Case::app(
+        "",
+        &[("base/app.env", DOTENV), ("more.json", JSON)],
+        &format!("resources: [base]\n{hashless}{over}"),
+    );
+    let base = format!("{hashless}secretGenerator:\n- name: made\n  envs: [app.env]\n");
+    case.repo.kustomization("app/base", &base);
+    case
 }
 
 /// The Secret `database`, and what the kustomization has beside it.
@@ -109,6 +132,11 @@ fn transformations() -> Vec<Row> {
             database(
                 "patches:\n- target: {kind: Secret}\n  patch: '- {op: remove, path: /stringData/password}'\n",
             )
+        }),
+        changed("a patch that deletes an encrypted Secret beside another", || {
+            let second = DATABASE.replace("name: database", "name: second");
+            let delete = "patches:\n- patch: |\n    $patch: delete\n    apiVersion: v1\n    kind: Secret\n    metadata: {name: second}\n";
+            Case::built_with(&[("database.yaml", DATABASE), ("second.yaml", &second)], delete)
         }),
         changed("`replacements` that copy a plain value into a Secret", || {
             let map = "configMapGenerator: [{name: map, literals: [host=db]}]\n";
@@ -293,7 +321,7 @@ pub(super) fn without_flags() -> String {
     let refused = codes(&gate, "error").join(", ");
     assert!(gate.code == Some(1) && !refused.is_empty(), "{gate}");
     format!(
-        "| without `--enable-alpha-plugins` | refused by kustomize | – | – |\n\
-         | without `--enable-exec` | – | **left encrypted, with exit status 0**; `krm-sops gate` behind it refuses: {refused} | – |\n"
+        "| without `--enable-alpha-plugins` | refused by kustomize | – | – | – |\n\
+         | without `--enable-exec` | – | **left encrypted, with exit status 0**; `krm-sops gate` behind it refuses: {refused} | – | – |\n"
     )
 }

@@ -62,6 +62,20 @@ pub(super) fn cell(row: &Row, case: &Case, mode: Mode) -> String {
     }
 }
 
+/// Has krm-sops decrypt a package as kpt does. `None`: the case is none, or is not there to be decrypted.
+pub(super) fn package_cell(row: &Row, case: &Case) -> Option<String> {
+    if !matches!(row.expected, Expected::Decrypted | Expected::DecryptedButByAFunction) {
+        return None;
+    }
+    let (list, expected) = case.package()?;
+    let decrypted = case.lab.function(&case.repo, ".", &list);
+    assert!(decrypted.code == Some(0), "{} (kpt): {decrypted}", row.feature);
+    // kustomize takes a list for what is in it, and kpt's annotations for nothing to print.
+    let got = normalised(&decrypted.stdout);
+    assert!(got == expected, "{} (kpt)\n--- sops -d ---\n{expected}\n--- ours ---\n{got}", row.feature);
+    Some(with_said("decrypted", &decrypted, Mode::Filter))
+}
+
 /// The outcome, and the warnings and notes where a user sees them.
 fn with_said(outcome: &str, built: &Finished, mode: Mode) -> String {
     let said = [codes(built, "warning"), codes(built, "info")].concat();
@@ -89,6 +103,6 @@ pub(super) fn codes(built: &Finished, severity: &str) -> Vec<String> {
 /// A stream whose names have lost the hashes that kustomize gave them.
 fn without_hashes(stream: &str) -> String {
     static HASH: OnceLock<Regex> = OnceLock::new();
-    let hash = HASH.get_or_init(|| Regex::new("(?m)^(  name: .*)-[bcdfghkmt2456789]{10}$").expect("a regex"));
+    let hash = HASH.get_or_init(|| Regex::new("(?m)^( +name: .*)-[bcdfghkmt2456789]{10}$").expect("a regex"));
     hash.replace_all(stream, "$1").into_owned()
 }

@@ -114,6 +114,16 @@ fn scalars() -> Vec<Row> {
             expected: Decrypted,
         },
         Row {
+            feature: "a hundred levels of mappings and lists",
+            case: || thing(&format!("deep: {}canary{}\n", "{a: [".repeat(50), "]}".repeat(50))),
+            expected: Decrypted,
+        },
+        Row {
+            feature: "tags: `!!str`, `!!int`, `!!float`",
+            case: || thing("str: !!str 0777\nint: !!int 7\nfloat: !!float 7\n"),
+            expected: Decrypted,
+        },
+        Row {
             feature: "anchors, aliases and merge keys",
             case: || {
                 thing(
@@ -165,6 +175,41 @@ fn files() -> Vec<Row> {
         Row {
             feature: "encrypted comments: above, beside, below",
             case: || secret("# canary above\na: canary-a # canary beside\nb: canary-b\n# canary below\n"),
+            expected: Decrypted,
+        },
+        Row {
+            feature: "an encrypted comment in a list, which sops itself cannot read back",
+            case: || thing("list:\n- canary-a\n# canary\n- canary-b\n"),
+            expected: Refused(Code::ValueCorrupt),
+        },
+        Row {
+            feature: "`binaryData` of a ConfigMap",
+            case: || {
+                Case::app(
+                "encrypted_regex: ^(data|binaryData)$",
+                &[("map.yaml", b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nbinaryData: {a: /wD+}\ndata: {b: canary-b}\n")],
+                "resources: [map.yaml]\n",
+            )
+            },
+            expected: Decrypted,
+        },
+        Row {
+            feature: "encrypted labels and annotations",
+            case: || {
+                Case::app(
+                    "encrypted_regex: ^(data|stringData|labels|annotations)$",
+                    &[(
+                        "database.yaml",
+                        DATABASE
+                            .replace(
+                                "  labels:",
+                                "  annotations: {note: canary-note, version: '1'}\n  labels:",
+                            )
+                            .as_bytes(),
+                    )],
+                    "resources: [database.yaml]\n",
+                )
+            },
             expected: Decrypted,
         },
         Row {
@@ -274,6 +319,11 @@ fn selectors() -> Vec<Row> {
         Row {
             feature: "likewise, where comments select",
             case: || lookalikes("encrypted_comment_regex: marked"),
+            expected: Decrypted,
+        },
+        Row {
+            feature: "likewise, with `integrity: warn`",
+            case: || lookalikes("encrypted_comment_regex: marked").spec("integrity: warn"),
             expected: Decrypted,
         },
     ]
