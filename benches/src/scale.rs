@@ -8,8 +8,11 @@ type Time = u64;
 const SECOND: Time = 1_000_000;
 /// What a call takes.
 const LATENCY: Time = SECOND / 20;
-/// How krm-sops tries: five times, with pauses of up to a quarter of a second, doubled each time and cut short at random.
-const ATTEMPTS: u32 = 5;
+/// How krm-sops tries: in rounds of five, with pauses of up to a quarter of a second, doubled each time and cut short at random, and
+/// up to four seconds between two rounds. 30 seconds are enough for seven rounds.
+const ATTEMPTS: u32 = 35;
+const ROUND: u32 = 5;
+const LONG_PAUSE: Time = 4 * SECOND;
 const FIRST_PAUSE: Time = SECOND / 4;
 /// AWS' default quota of STS, in calls a second.
 const STS_QUOTA: u64 = 600;
@@ -156,7 +159,9 @@ fn run(arrangement: &Arrangement) -> Outcome {
     while let Some(Reverse((now, number, happening))) = events.pop() {
         let Some(build) = builds.get_mut(number) else { continue };
         let mut retry = |attempt: u32, random: &mut Random, happening: fn(u32) -> Happening| {
-            let pause = random.below(FIRST_PAUSE << (attempt - 1));
+            let in_round = (attempt - 1) % ROUND;
+            let longest = if in_round == ROUND - 1 { LONG_PAUSE } else { FIRST_PAUSE << in_round };
+            let pause = random.below(longest);
             events.push(Reverse((now + LATENCY + pause, number, happening(attempt + 1))));
         };
         match happening {

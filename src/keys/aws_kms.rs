@@ -31,6 +31,7 @@ mod caller;
 mod dns;
 mod endpoint;
 mod failure;
+mod patience;
 mod problems;
 mod roots;
 mod session;
@@ -84,18 +85,18 @@ impl AwsKms {
         let wrapped = unarmour(grant)?;
         let session = self.session(grant, region).await?;
         let context = Some(&grant.key.context).filter(|context| !context.is_empty());
-        let answer = session
+        let request = session
             .kms
             .decrypt()
             .key_id(&grant.key.id)
             .ciphertext_blob(Blob::new(wrapped))
-            .set_encryption_context(context.map(|context| context.clone().into_iter().collect()))
-            .send()
-            .await;
-        let output = answer.map_err(|error| {
-            let failure = Failure::of(&error, &session.endpoint, self.settings.timeout);
-            problems::decrypt(failure, grant, &session.endpoint)
-        })?;
+            .set_encryption_context(context.map(|context| context.clone().into_iter().collect()));
+        let (endpoint, timeout) = (&session.endpoint, self.settings.timeout);
+        let answer = patience::outlast(timeout, || {
+            let call = request.clone().send();
+            async move { call.await.map_err(|error| Failure::of(&error, endpoint, timeout)) }
+        });
+        let output = answer.await.map_err(|failure| problems::decrypt(failure, grant, &session.endpoint))?;
         match output.plaintext.map(Blob::into_inner) {
             Some(plaintext) if !plaintext.is_empty() => Ok(SecretBytes::new(plaintext)),
             _ => Err(problems::no_data_key(grant, &session.endpoint)),

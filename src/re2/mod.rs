@@ -17,6 +17,7 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::fmt;
 
 /// The most memory that a compiled pattern may take, in bytes.
@@ -54,6 +55,29 @@ impl fmt::Debug for Regex {
 /// # Errors
 /// Go would refuse it, too; why, in a few words that may quote the offending part of the pattern.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
+    if let Some(known) =
+        LATEST.with_borrow(|latest| latest.iter().find(|regex| regex.source == pattern).cloned())
+    {
+        return Ok(known);
+    }
+    let regex = compile_anew(pattern)?;
+    LATEST.with_borrow_mut(|latest| {
+        latest.truncate(MOST_KEPT - 1);
+        latest.insert(0, regex.clone());
+    });
+    Ok(regex)
+}
+
+/// How many compiled patterns are kept.
+const MOST_KEPT: usize = 16;
+
+thread_local! {
+    /// The patterns that were compiled last. All files of a repository have the same selector, and compiling it takes longer than
+    /// all that it is asked.
+    static LATEST: RefCell<Vec<Regex>> = const { RefCell::new(Vec::new()) };
+}
+
+fn compile_anew(pattern: &str) -> Result<Regex, String> {
     let translated = translate::translate(pattern)?;
     let compiled = regex::RegexBuilder::new(&translated)
         .size_limit(SIZE_LIMIT)

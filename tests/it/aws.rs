@@ -192,6 +192,18 @@ fn throttling_is_waited_out() {
     assert_eq!(of(&platform.lab.calls(), "Decrypt").len(), 3);
 }
 
+/// What many builds that start at once do to a quota: more than a round of attempts is refused.
+#[test]
+fn throttling_of_a_burst_is_waited_out() {
+    let platform = Platform::new();
+    platform.lab.fault(Fault::on("sts", "AssumeRole").error("Throttling").times(6));
+    platform.lab.fault(Fault::on("kms", "Decrypt").error("ThrottlingException").times(6));
+    let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
+    assert!(built.ok().contains("canary-password"));
+    let calls = platform.lab.calls();
+    assert_eq!((of(&calls, "AssumeRole").len(), of(&calls, "Decrypt").len()), (7, 7));
+}
+
 #[test]
 fn no_answer_at_all() {
     let platform = Platform::new();
@@ -342,11 +354,12 @@ fn the_metadatas_role_is_assumed_only_where_the_policy_is_metadata() {
 #[test]
 fn throttling_without_end() {
     let platform = Platform::new();
+    platform.repo.transformer(&format!("{DIRECTORY}/decrypt.yaml"), "aws: {timeout: 8s}");
     platform.lab.fault(Fault::on("kms", "Decrypt").error("ThrottlingException"));
     let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Plugin);
     let also = ["Secret database", "too many calls at once", "maxConcurrency"];
     expect::refused(&platform.lab, &platform.repo, &built, &[Code::KmsUnreachable], &also);
-    assert_eq!(of(&platform.lab.calls(), "Decrypt").len(), 5, "the first and four retries");
+    assert_eq!(of(&platform.lab.calls(), "Decrypt").len(), 5, "there is no time for more than one round");
 }
 
 #[test]

@@ -56,7 +56,7 @@ const QUOTED: &[&str] = &[
 const LONGEST_MESSAGE: usize = 600;
 
 /// An error that AWS answered with. Displays as `AWS answered CODE: MESSAGE (request ID)`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Answer {
     /// AWS' code, such as `AccessDeniedException`.
     pub(super) code: String,

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_kms::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_kms::config::{Credentials, Region, SharedCredentialsProvider};
-use aws_sdk_sts::error::ProvideErrorMetadata as _;
 
 use super::arn::is_session_of;
 use super::caller::Caller;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::problems;
 use super::transport::Proxies;
+use super::{patience, problems};
 use crate::diagnostics::Problem;
 
 /// The longest name of a session, and the characters that one may hold, by STS' API reference.
@@ -85,7 +84,13 @@ async fn assume(
         .retry_partition(patient("sts"))
         .interceptor(endpoint.clone());
     let sts = aws_sdk_sts::Client::from_conf(config.build());
-    let error = match sts.assume_role().role_arn(role).role_session_name(opening.name).send().await {
+    let request = sts.assume_role().role_arn(role).role_session_name(opening.name);
+    let (asked, timeout) = (&endpoint, opening.timeout);
+    let answer = patience::outlast(timeout, || {
+        let call = request.clone().send();
+        async move { call.await.map_err(|error| Failure::of(&error, asked, timeout)) }
+    });
+    let failure = match answer.await {
         Ok(output) => {
             let issued = output.credentials.map(|issued| {
                 let (id, secret) = (issued.access_key_id, issued.secret_access_key);
@@ -94,15 +99,13 @@ async fn assume(
             let missing = || problems::no_role_credentials(role, &endpoint);
             return Ok((Some(issued.ok_or_else(missing)?), None));
         }
-        Err(error) => error,
+        Err(failure) => failure,
     };
-    let who = if error.code() == Some("AccessDenied") { caller.identity(&sts).await } else { None };
+    let denied = matches!(&failure, Failure::Refused(answer) if answer.code == "AccessDenied");
+    let who = if denied { caller.identity(&sts).await } else { None };
     match who {
         Some(arn) if is_session_of(arn, role) => Ok((None, Some(problems::already_in_role(role, arn)))),
-        _ => {
-            let failure = Failure::of(&error, &endpoint, opening.timeout);
-            Err(problems::assume_role(failure, role, &endpoint, who))
-        }
+        _ => Err(problems::assume_role(failure, role, &endpoint, who)),
     }
 }
 
