@@ -9,7 +9,7 @@ use crate::support::build::kustomize;
 use crate::support::expect::refused;
 use crate::support::platform::{DATABASE, rule};
 use crate::support::run::{command, krm_sops, run};
-use crate::support::{Platform, WEST};
+use crate::support::{Mode, Platform, WEST};
 
 const FILE: &str = "secrets/us-west-2-platform-engineering-sbx/database.yaml";
 const DIRECTORY: &str = "clusters/us-west-2-platform-engineering-sbx";
@@ -165,6 +165,23 @@ fn the_mac_is_told_to_look_at_encrypted_values_only() {
         text.replace("team: platform", "team: another")
             .replace("sops:\n", "sops:\n    mac_only_encrypted: true\n")
     });
+}
+
+/// `mac_only_encrypted` vouches for no clear value. One that is a ciphertext is a text to sops, and must not be opened here.
+#[test]
+fn a_ciphertext_is_copied_to_a_clear_place() {
+    let mut platform = Platform::empty();
+    platform.repo.tamper(".sops.yaml", |text| {
+        text.replace("    shamir_threshold", "    mac_only_encrypted: true\n    shamir_threshold")
+    });
+    platform.secret(WEST, "database.yaml", DATABASE).cluster(WEST, "");
+    let sealed = platform.repo.read(FILE);
+    let password = value(&sealed, "password");
+    platform.repo.tamper(FILE, |text| text.replace("team: platform", &format!("team: {password}")));
+    platform.assert_decrypts();
+    let built = platform.lab.build(&platform.repo, DIRECTORY, Mode::Filter).ok();
+    assert!(built.contains(password), "{built}");
+    assert_eq!(built.matches("canary-password").count(), 1, "{built}");
 }
 
 #[test]

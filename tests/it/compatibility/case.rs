@@ -1,5 +1,6 @@
 //! Repositories for rows, with the least that a row needs.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::support::build::normalised;
@@ -96,7 +97,11 @@ impl Case {
     /// The files as kpt passes them on, and what they are decrypted. `None`: kustomize changes them, or kpt does not read them.
     pub(super) fn package(&self) -> Option<(String, String)> {
         let files = self.repo.encrypted();
-        if !self.is_package || !files.iter().all(|file| file.ends_with(".yaml")) {
+        if !self.is_package
+            || !files
+                .iter()
+                .all(|file| Path::new(file).extension().is_some_and(|extension| extension == "yaml"))
+        {
             return None;
         }
         let mut list = String::from("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n");

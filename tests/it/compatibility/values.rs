@@ -13,6 +13,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         ("Scalars and blocks", scalars()),
         ("Files of resources", files()),
+        ("Kinds of resources", kinds()),
         ("Selectors", selectors()),
         ("Keys", keys()),
         ("What is left alone", left_alone()),
@@ -182,6 +183,11 @@ fn files() -> Vec<Row> {
             case: || thing("list:\n- canary-a\n# canary\n- canary-b\n"),
             expected: Refused(Code::ValueCorrupt),
         },
+    ]
+}
+
+fn kinds() -> Vec<Row> {
+    vec![
         Row {
             feature: "`binaryData` of a ConfigMap",
             case: || {

@@ -26,9 +26,9 @@ pub(super) fn table() -> String {
     let all: BTreeSet<&String> = decrypted.iter().flatten().collect();
     let head = VERSIONS.map(|version| format!("sops {version}")).join(" | ");
     let mut table = format!(
-        "\n## Files of other versions of sops\n\n\
-         The files are in [tests/fixtures/versions](../tests/fixtures/versions), and so is how they were made. What is in `edited/` was made by the one version and\n\
-         edited by the other. *Decrypted* says: in all three modes, to what `sops -d` prints.\n\n\
+        "\n## Files of several versions of sops\n\n\
+         The files are in [tests/fixtures/versions](../tests/fixtures/versions), and so is how they were made. In `edited/`, 3.13.2 edited what the\n\
+         version had made; in `by-older*` the version edited what 3.13.2 had made. *Decrypted* says: in all three modes, to what `sops -d` prints.\n\n\
          | file | {head} |\n|---|{}\n",
         "---|".repeat(VERSIONS.len())
     );
