@@ -45,7 +45,7 @@ impl FieldPath {
     }
 
     /// The keys of the path, without list indices: what SOPS' selectors look at.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
+    pub fn keys(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().filter_map(|step| match step {
             Step::Key(key) => Some(key.as_str()),
             Step::Index(_) => None,

@@ -12,7 +12,7 @@ pub fn cores() -> usize {
 }
 
 /// What `make` makes of each, in their order. As many are made at once as there are cores, the caller's among them.
-pub fn map<T: Sync, R: Send>(all: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn map<'a, T: Sync, R: Send>(all: &'a [T], make: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     let threads = cores().min(all.len());
     if threads <= 1 {
         return all.iter().map(make).collect();
@@ -39,6 +39,15 @@ pub fn map<T: Sync, R: Send>(all: &[T], make: impl Fn(&T) -> R + Sync) -> Vec<R>
     results.into_iter().map(|(_, one)| one).collect()
 }
 
+/// How many of a multitude are worth a turn.
+const AT_ONCE: usize = 256;
+
+/// Likewise, of a multitude that each take little time.
+pub fn map_many<'a, T: Sync, R: Send>(all: &'a [T], make: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
+    let few: Vec<&'a [T]> = all.chunks(AT_ONCE).collect();
+    map(&few, |few| few.iter().map(&make).collect::<Vec<R>>()).into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +63,7 @@ mod tests {
         });
         assert!(squares.iter().enumerate().all(|(at, square)| at * at == *square));
         assert!(map(&[] as &[usize], |number| *number).is_empty());
+        assert_eq!(map_many(&numbers, |number| number * number), squares);
     }
 
     #[test]

@@ -18,9 +18,6 @@ use crate::recover::recover;
 use crate::source::{Covered, Encrypted, Part, Source, Sources, wants_encrypted};
 use crate::write::{OpenedPart, Said, strip_origin, write_item};
 
-/// How many items are worth a thread.
-const ITEMS_AT_ONCE: usize = 256;
-
 /// What is asked of a run.
 pub struct Request<'t> {
     /// The resources, as they came.
@@ -132,13 +129,22 @@ fn survey(
     sources: &mut Sources<'_>,
     report: &mut Report,
 ) -> Vec<Vec<Part>> {
-    input.items.iter().map(|item| look_at(item, config, sources, report)).collect()
+    let encrypted = parallel::map_many(&input.items, Encrypted::of_item);
+    let of_item = |(item, encrypted)| look_at(item, encrypted, config, sources, report);
+    let mut plan: Vec<Vec<Part>> = input.items.iter().zip(encrypted).map(of_item).collect();
+    sources.add_patches(&input.items, &mut plan);
+    plan
 }
 
-fn look_at(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) -> Vec<Part> {
+fn look_at(
+    item: &Item<'_>,
+    encrypted: Option<Encrypted<'_>>,
+    config: &Config,
+    sources: &mut Sources<'_>,
+    report: &mut Report,
+) -> Vec<Part> {
     let here = Place { item: Some(item.name()), origin: None, rule: None };
-    let fields = item.data_fields();
-    let Some(encrypted) = Encrypted::of_item(item, &fields) else {
+    let Some(encrypted) = encrypted else {
         refuse_plain_secret(item, config, sources, report);
         return Vec::new();
     };
@@ -237,14 +243,9 @@ fn write(
     report: &mut Report,
 ) -> Edits {
     let work: Vec<_> = input.items.iter().zip(plan).collect();
-    let few: Vec<_> = work.chunks(ITEMS_AT_ONCE).collect();
-    let written = parallel::map(&few, |few| {
-        few.iter().map(|(item, parts)| write_one(item, parts, sources, config)).collect::<Vec<_>>()
-    });
+    let written = parallel::map_many(&work, |(item, parts)| write_one(item, parts, sources, config));
     let mut edits = Edits::new();
-    for (Written { edits: of_item, said, unstripped }, (item, parts)) in
-        written.into_iter().flatten().zip(work)
-    {
+    for (Written { edits: of_item, said, unstripped }, (item, parts)) in written.into_iter().zip(work) {
         let here = Place { item: Some(item.name()), origin: None, rule: None };
         edits.append(of_item);
         for source in parts.iter().flat_map(Part::sources).filter_map(|id| sources.get(id.position())) {

@@ -34,8 +34,10 @@ pub struct OpenedPart<'s> {
 /// Writes the opened values into an item's place, and takes the metadata out.
 pub fn write_item(item: &Item<'_>, parts: &[OpenedPart<'_>], edits: &mut Edits) -> Said {
     let mut said = Said::new();
-    let fields = item.data_fields();
-    let mut data = DataEdits { replaced: Vec::new(), removed: Vec::new(), wrap: is_generated(item) };
+    let has_data = parts.iter().any(|part| !matches!(part.part, Part::Values(_)));
+    let fields = if has_data { item.data_fields() } else { Vec::new() };
+    let wrap = has_data && is_generated(item);
+    let mut data = DataEdits { replaced: Vec::new(), removed: Vec::new(), wrap };
     for OpenedPart { part, opened } in parts {
         match part {
             Part::Values(_) => write_values(item, opened, edits, &mut said),
@@ -46,7 +48,7 @@ pub fn write_item(item: &Item<'_>, parts: &[OpenedPart<'_>], edits: &mut Edits) 
             Part::Lines(_) => write_lines(&fields, opened, &mut data, &mut said),
         }
     }
-    if let Err(problem) = data.make(item, edits) {
+    if has_data && let Err(problem) = data.make(item, edits) {
         said.push((Severity::Error, problem, None));
     }
     said

@@ -132,7 +132,7 @@ impl<'n> Trail<'n> {
     }
 
     /// The keys among the steps.
-    pub fn keys(&self) -> impl Iterator<Item = &'n str> {
+    pub fn keys(&self) -> impl Iterator<Item = &'n str> + Clone {
         self.0.iter().filter_map(|step| match step {
             TrailStep::Key(key) => Some(*key),
             TrailStep::Index(_) => None,

@@ -163,6 +163,19 @@ impl SealedFile {
     /// documents. List indices are no part of what a ciphertext is bound to, and patches shift them. A merge key is taken
     /// for what it stands for: kustomize merges before anyone sees the item.
     pub fn find<'s>(&'s self, path: &'s FieldPath, text: &'s str) -> impl Iterator<Item = usize> + 's {
+        self.find_under(path.keys(), text)
+    }
+
+    /// Whether it holds this text under these keys, see [`SealedFile::find`].
+    pub fn holds<'p>(&self, keys: impl Iterator<Item = &'p str> + Clone, text: &str) -> bool {
+        self.find_under(keys, text).next().is_some()
+    }
+
+    fn find_under<'s, 'p: 's>(
+        &'s self,
+        keys: impl Iterator<Item = &'p str> + Clone + 's,
+        text: &'s str,
+    ) -> impl Iterator<Item = usize> + 's {
         let tag = EncryptedValue::tag_of(text);
         let start =
             tag.map_or(self.by_tag.len(), |tag| self.by_tag.partition_point(|(other, _)| *other < tag));
@@ -172,7 +185,7 @@ impl SealedFile {
             .map(|(_, at)| *at)
             .chain(self.claims.iter().copied())
             .filter(move |at| claimed_text(&self.leaves, *at) == Some(text))
-            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_at(path)))
+            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
     }
 
     /// Checks all that needs no key: that there is a MAC, and that what the selector covers is encrypted.
@@ -299,9 +312,9 @@ impl Leaf {
     }
 
     /// Whether an item has the leaf under these keys, as it is or merged.
-    fn stands_at(&self, path: &FieldPath) -> bool {
-        let merged = || self.path.keys().filter(|key| *key != MERGE).eq(path.keys());
-        self.path.keys().eq(path.keys()) || (self.merged && merged())
+    fn stands_under<'p>(&self, keys: &(impl Iterator<Item = &'p str> + Clone)) -> bool {
+        let merged = || self.path.keys().filter(|key| *key != MERGE).eq(keys.clone());
+        self.path.keys().eq(keys.clone()) || (self.merged && merged())
     }
 
     /// SOPS leaves an empty string as it is.

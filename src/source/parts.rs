@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::{SourceId, Sources, missing, one, refused};
+use super::{Source, SourceId, Sources, missing, one, refused};
 use crate::config::Integrity;
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::krm::{DataField, Input, Item, SealedScalar, Section};
 use crate::locate::Located;
 use crate::origin::Origin;
+use crate::parallel;
 use crate::policy::Sealed;
 use crate::sops::{EncryptedValue, Format, Metadata, SealedFile, is_dotenv_metadata};
 
@@ -55,11 +56,11 @@ impl Part {
 /// What is encrypted in an item, before anyone has looked for its sources.
 pub struct Encrypted<'n> {
     /// The values of the item, where it is a Secret or `ConfigMap`.
-    fields: &'n [DataField<'n>],
-    /// Those that are encrypted files.
-    files: Vec<(&'n DataField<'n>, Format)>,
-    /// Those that are encrypted lines of a scattered dotenv file.
-    lines: Vec<&'n DataField<'n>>,
+    fields: Vec<DataField<'n>>,
+    /// The positions of those that are encrypted files.
+    files: Vec<(usize, Format)>,
+    /// The positions of those that are encrypted lines of a scattered dotenv file.
+    lines: Vec<usize>,
     is_scattered: bool,
     has_block: bool,
     /// The places of encrypted values that have no metadata in the item.
@@ -69,47 +70,34 @@ pub struct Encrypted<'n> {
 impl<'n> Encrypted<'n> {
     /// What is encrypted in an item; `None` for nothing.
     #[must_use]
-    pub fn of_item(item: &'n Item<'_>, fields: &'n [DataField<'n>]) -> Option<Self> {
+    pub fn of_item(item: &'n Item<'_>) -> Option<Self> {
+        let fields = item.data_fields();
+        let is_scattered = is_scattered(&fields);
         let has_block = item.sops().is_some();
-        let mut found = Self {
-            fields,
-            files: Vec::new(),
-            lines: Vec::new(),
-            is_scattered: is_scattered(fields),
-            has_block,
-            orphans: Vec::new(),
-        };
-        let is_scattered = found.is_scattered;
-        for field in fields {
+        let (mut files, mut lines, mut orphans) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, field) in fields.iter().enumerate() {
             if is_scattered && is_dotenv_metadata(field.key) {
                 continue;
             }
             if let Some(format) = Format::of_content(&field.content) {
-                found.files.push((field, format));
+                files.push((at, format));
             } else if text_of(field).is_some_and(EncryptedValue::is_claimed_by) {
                 if is_scattered {
-                    found.lines.push(field);
+                    lines.push(at);
                 } else if field.is_base64() {
-                    found.orphans.push(field.path());
+                    orphans.push(field.path());
                 }
             }
         }
         if !has_block {
-            let known = |sealed: &SealedScalar<'_>| {
-                let path = sealed.path.to_string();
-                found.lines.iter().any(|line| line.path() == path)
-                    || (is_scattered && sealed.path.keys().nth(1).is_some_and(is_dotenv_metadata))
-            };
-            let orphans: Vec<String> = item
-                .sealed()
-                .iter()
-                .filter(|sealed| !known(sealed))
-                .map(|sealed| sealed.path.to_string())
-                .collect();
-            found.orphans.extend(orphans);
+            // Lines of a file are values of `data`, and were looked at above.
+            let of_lines =
+                |sealed: &SealedScalar<'_>| is_scattered && sealed.path.keys().next() == Some("data");
+            let alone = item.sealed().into_iter().filter(|sealed| !of_lines(sealed));
+            orphans.extend(alone.map(|sealed| sealed.path.to_string()));
         }
-        let nothing = found.files.is_empty() && !is_scattered && !has_block && found.orphans.is_empty();
-        (!nothing).then_some(found)
+        let nothing = files.is_empty() && !is_scattered && !has_block && orphans.is_empty();
+        (!nothing).then_some(Self { fields, files, lines, is_scattered, has_block, orphans })
     }
 }
 
@@ -129,9 +117,10 @@ impl Sources<'_> {
         };
         let mut parts = Vec::new();
         if encrypted.has_block {
-            parts.push(Part::Values(self.of_values(item, &origin)));
+            parts.push(Part::Values(vec![self.of_origin(&origin, item)]));
         }
-        for (field, format) in &encrypted.files {
+        for (at, format) in &encrypted.files {
+            let Some(field) = encrypted.fields.get(*at) else { continue };
             let source = self.of_file_within(item, &origin, field, *format);
             parts.push(Part::File {
                 section: field.section,
@@ -156,27 +145,45 @@ impl Sources<'_> {
         }
     }
 
-    /// The origin file, and the encrypted patches that hold what it does not.
-    fn of_values(&mut self, item: &Item<'_>, origin: &Origin) -> Vec<SourceId> {
-        let first = self.of_origin(origin, item);
+    /// Adds the encrypted patches that hold what the origin files of items do not.
+    pub fn add_patches(&mut self, items: &[Item<'_>], plan: &mut [Vec<Part>]) {
         if self.config.integrity == Integrity::Skip {
-            return vec![first];
+            return;
         }
+        let work: Vec<(&Item<'_>, &Vec<Part>)> = items.iter().zip(plan.iter()).collect();
+        let all = &self.all;
+        let incomplete = parallel::map_many(&work, |(item, parts)| {
+            let first = parts.iter().find_map(|part| match part {
+                Part::Values(sources) => all.get(sources.first()?.position()),
+                _ => None,
+            });
+            first.is_some_and(|first| first.is_incomplete(item))
+        });
+        for ((item, parts), _) in items.iter().zip(plan).zip(incomplete).filter(|(_, incomplete)| *incomplete)
+        {
+            for part in parts {
+                if let Part::Values(sources) = part {
+                    self.add_patches_of(item, sources);
+                }
+            }
+        }
+    }
+
+    fn add_patches_of(&mut self, item: &Item<'_>, sources: &mut Vec<SourceId>) {
+        let Ok(origin) = Origin::of(|name| item.annotation(name)) else { return };
         let sealed = item.sealed();
         let mut elsewhere: Vec<(&FieldPath, &str)> =
             sealed.iter().map(|sealed| (&sealed.path, sealed.text)).collect();
-        let is_plain = self.is_plain(first);
-        match self.sealed_file(first) {
-            Some(file) => elsewhere.retain(|(path, text)| !holds(file, path, text)),
-            None if is_plain => {}
-            None => return vec![first],
+        let first = sources.first().and_then(|first| self.all.get(first.position()));
+        if let Some(file) = first.and_then(Source::file) {
+            elsewhere.retain(|(path, text)| !holds(file, path, text));
         }
-        let mut found = vec![first];
-        found.extend(self.of_patches(item, origin, &mut elsewhere));
-        if is_plain && found.len() > 1 && elsewhere.is_empty() {
-            found.remove(0);
+        let is_plain = first.is_some_and(Source::is_plain);
+        let found = self.of_patches(item, &origin, &mut elsewhere);
+        if is_plain && !found.is_empty() && elsewhere.is_empty() {
+            sources.clear();
         }
-        found
+        sources.extend(found);
     }
 
     /// The encrypted patches that hold any of these values, which are taken out of the list.
@@ -283,6 +290,7 @@ impl Sources<'_> {
         let mut lines: Vec<(FieldPath, &str)> = encrypted
             .lines
             .iter()
+            .filter_map(|at| encrypted.fields.get(*at))
             .filter_map(|field| Some((FieldPath::from([field.key]), text_of(field)?)))
             .collect();
         let of_mac = |field: &&DataField<'_>| field.key == MAC;
@@ -321,23 +329,37 @@ impl Sources<'_> {
         });
         parsed.clone()
     }
+}
 
-    fn sealed_file(&self, id: SourceId) -> Option<&SealedFile> {
-        match self.all.get(id.position())?.authorised.as_ref().ok()?.sealed() {
+impl Source {
+    /// Its file, where it may be opened.
+    fn file(&self) -> Option<&SealedFile> {
+        match self.authorised.as_ref().ok()?.sealed() {
             Sealed::File(file) => Some(file),
             Sealed::Item(_) => None,
         }
     }
 
-    /// Whether a source was refused because its file is not encrypted at all.
-    fn is_plain(&self, id: SourceId) -> bool {
-        let refused = self.all.get(id.position()).and_then(|source| source.authorised.as_ref().err());
+    /// Whether it was refused because its file is not encrypted at all.
+    fn is_plain(&self) -> bool {
+        let refused = self.authorised.as_ref().err();
         refused.is_some_and(|problems| problems.iter().all(|problem| problem.code == Code::NotInOrigin))
+    }
+
+    /// Whether the item has an encrypted value that the file does not hold.
+    fn is_incomplete(&self, item: &Item<'_>) -> bool {
+        let Some(file) = self.file() else { return self.is_plain() };
+        let mut incomplete = false;
+        item.each_scalar(|trail, node| {
+            let text = node.text().filter(|text| EncryptedValue::is_claimed_by(text));
+            incomplete |= text.is_some_and(|text| !file.holds(trail.keys(), text));
+        });
+        incomplete
     }
 }
 
 fn holds(file: &SealedFile, path: &FieldPath, text: &str) -> bool {
-    file.find(path, text).next().is_some()
+    file.holds(path.keys(), text)
 }
 
 fn text_of<'f>(field: &'f DataField<'_>) -> Option<&'f str> {

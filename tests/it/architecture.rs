@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("recover", &["keys", "policy", "sops"]),
     ("open", &["policy", "sops"]),
     ("kustomization", &["yaml"]),
-    ("source", &["config", "krm", "kustomization", "locate", "origin", "policy", "rule", "sops"]),
+    ("source", &["config", "krm", "kustomization", "locate", "origin", "parallel", "policy", "rule", "sops"]),
     ("unpack", &["krm", "open", "sops", "yaml"]),
     ("write", &["config", "krm", "open", "origin", "sops", "source", "unpack", "yaml"]),
     (

@@ -84,7 +84,7 @@ fn keys_at(endpoint: &str, settings: Settings, proxies: Proxies) -> Keys {
 }
 
 fn keys(endpoint: &str) -> Keys {
-    let settings = Settings { host: "pod-1".into(), timeout: Duration::from_secs(10), ..Settings::default() };
+    let settings = Settings { host: "pod-1".into(), timeout: Duration::from_secs(8), ..Settings::default() };
     keys_at(endpoint, settings, Proxies::none())
 }
 
