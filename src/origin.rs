@@ -6,7 +6,7 @@ use crate::yaml::{Content, Node};
 pub mod path;
 
 /// Where kustomize's `buildMetadata: [originAnnotations]` says an item comes from.
-const ORIGIN: &str = "config.kubernetes.io/origin";
+pub const ANNOTATION: &str = "config.kubernetes.io/origin";
 /// What other orchestrators say, the newer name first. Relative to the working directory.
 const PATHS: [&str; 2] = ["internal.config.kubernetes.io/path", "config.kubernetes.io/path"];
 
@@ -43,7 +43,7 @@ impl Origin {
     /// # Errors
     /// `missing-origin`: the origin annotation is there and unreadable.
     pub fn of<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Problem> {
-        if let Some(text) = annotation(ORIGIN) {
+        if let Some(text) = annotation(ANNOTATION) {
             return Self::of_annotation(text);
         }
         let path = PATHS.into_iter().find_map(annotation).filter(|path| !path.is_empty());
@@ -57,7 +57,7 @@ impl Origin {
     pub fn of_annotation(text: &str) -> Result<Self, Problem> {
         let unreadable = || {
             Problem::new(Code::MissingOrigin, "the origin annotation cannot be read")
-                .at(format!("metadata.annotations[{ORIGIN:?}]"))
+                .at(format!("metadata.annotations[{ANNOTATION:?}]"))
                 .help("leave the annotation as kustomize writes it; a patch or a file must have changed it")
         };
         let documents = crate::yaml::parse(text).map_err(|_| unreadable())?;
@@ -107,14 +107,14 @@ mod tests {
 
     #[test]
     fn every_form_of_the_annotation() {
-        assert_eq!(origin(&[(ORIGIN, "path: ../a/b.yaml\n")]), Origin::Built("../a/b.yaml".into()));
+        assert_eq!(origin(&[(ANNOTATION, "path: ../a/b.yaml\n")]), Origin::Built("../a/b.yaml".into()));
         assert_eq!(
-            origin(&[(ORIGIN, "path: b.yaml\nrepo: https://x/y\nref: v1\n")]),
+            origin(&[(ANNOTATION, "path: b.yaml\nrepo: https://x/y\nref: v1\n")]),
             Origin::Remote { repo: "https://x/y".into(), reference: "v1".into(), path: "b.yaml".into() }
         );
         assert_eq!(
             origin(&[(
-                ORIGIN,
+                ANNOTATION,
                 "configuredIn: k.yaml\nconfiguredBy: {apiVersion: builtin, kind: SecretGenerator}\n"
             )]),
             Origin::Generated { configured_in: "k.yaml".into(), configured_by: "SecretGenerator".into() }

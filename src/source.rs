@@ -59,6 +59,8 @@ pub struct Sources<'r> {
     encrypted: HashMap<PathBuf, bool>,
     contributors: Contributors,
     parsed: HashMap<(PathBuf, Format), Option<Rc<SealedFile>>>,
+    /// The origin of the last item whose file was found, and its source: items of one file follow each other.
+    last: Option<(String, SourceId)>,
     all: Vec<Source>,
 }
 
@@ -75,6 +77,7 @@ impl<'r> Sources<'r> {
             encrypted: HashMap::new(),
             contributors: Contributors::default(),
             parsed: HashMap::new(),
+            last: None,
             all: Vec::new(),
         }
     }

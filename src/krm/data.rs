@@ -1,16 +1,15 @@
 //! The values of a Secret or `ConfigMap`, which may be whole files.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::item::Seen;
+use super::item::Holder;
 use super::sealed::{place, properties};
 use super::{Edits, Item, column};
 use crate::diagnostics::Problem;
-use crate::yaml::Content;
 use crate::yaml::emit::{self, Behind, Place, exact};
+use crate::yaml::{Content, Entry, Node};
 
 /// How long kustomize makes a line of base64 (`encodeBase64` in its `api/internal/generators/utils.go`).
 const BASE64_LINE: usize = 70;
@@ -49,9 +48,8 @@ pub struct DataField<'n> {
     pub content: Cow<'n, [u8]>,
     /// Whether it stands in base64.
     base64: bool,
-    place: Place,
-    range: Range<usize>,
-    properties: Vec<Range<usize>>,
+    node: &'n Node<'n>,
+    holder: Holder,
 }
 
 impl DataField<'_> {
@@ -77,22 +75,22 @@ impl Item<'_> {
             ("v1", "ConfigMap") => &[(Section::Data, false), (Section::BinaryData, true)],
             _ => return Vec::new(),
         };
+        let item_is_flow = matches!(self.node.content, Content::Mapping { flow: true, .. });
         let mut fields = Vec::new();
-        self.walk(&mut |trail, holder, seen| {
-            let Seen::Scalar(node) = seen else { return };
-            let mut keys = trail.keys();
-            let (Some(first), Some(key), None) = (keys.next(), keys.next(), keys.next()) else { return };
-            let section = sections.iter().copied().find(|(section, _)| section.name() == first);
-            let Some(((section, base64), text)) = section.zip(node.text()) else { return };
-            let content =
-                if base64 { decoded(text).map(Cow::Owned) } else { Some(Cow::Borrowed(text.as_bytes())) };
-            if let Some(content) = content {
-                let (place, properties) =
-                    (place(self, node, trail, holder, None), properties(&self.source, node));
-                let range = node.range.clone();
-                fields.push(DataField { section, key, content, base64, place, range, properties });
+        for (section, base64) in sections.iter().copied() {
+            let Some(mapping) = self.node.find(section.name()) else { continue };
+            let Content::Mapping { entries, flow, .. } = &mapping.content else { continue };
+            let flow = *flow || item_is_flow;
+            let indented = if flow { &self.node } else { mapping };
+            let holder = Holder { flow, indent: column(self.source.text, indented.range.start) };
+            for Entry { key, value: node } in entries {
+                let (Some(key), Some(text)) = (key.text(), node.text()) else { continue };
+                let content =
+                    if base64 { decoded(text).map(Cow::Owned) } else { Some(Cow::Borrowed(text.as_bytes())) };
+                let field = |content| DataField { section, key, content, base64, node, holder };
+                fields.extend(content.map(field));
             }
-        });
+        }
         fields
     }
 }
@@ -128,7 +126,7 @@ impl DataEdits<'_> {
         let (moved, stay): (Vec<_>, Vec<_>) =
             self.replaced.iter().partition(|(field, content)| is_binary(field, content));
         for (field, content) in stay {
-            edits.replace_field(field, self.written(field, content));
+            edits.replace_field(item, field, self.written(item, field, content));
         }
         let moved: Vec<(&str, Zeroizing<String>)> =
             moved.into_iter().map(|(field, content)| (field.key, self.base64(content))).collect();
@@ -159,9 +157,10 @@ impl DataEdits<'_> {
     }
 
     /// New content as it stands in the place of the old. What is removed may stand behind it.
-    fn written(&self, field: &DataField<'_>, content: &[u8]) -> Zeroizing<String> {
-        let behind = if self.removed.is_empty() { field.place.behind } else { Behind::Anything };
-        let place = Place { behind, ..field.place };
+    fn written(&self, item: &Item<'_>, field: &DataField<'_>, content: &[u8]) -> Zeroizing<String> {
+        let place = place(item, field.node, field.holder, false, None);
+        let behind = if self.removed.is_empty() { place.behind } else { Behind::Anything };
+        let place = Place { behind, ..place };
         if field.base64 {
             return emit::string(&self.base64(content), &place);
         }
@@ -186,11 +185,11 @@ impl DataEdits<'_> {
 }
 
 impl Edits {
-    fn replace_field(&mut self, field: &DataField<'_>, text: Zeroizing<String>) {
-        for property in &field.properties {
-            self.replace(property.clone(), Zeroizing::default());
+    fn replace_field(&mut self, item: &Item<'_>, field: &DataField<'_>, text: Zeroizing<String>) {
+        for property in properties(&item.source, field.node) {
+            self.replace(property, Zeroizing::default());
         }
-        self.replace(field.range.clone(), text);
+        self.replace(field.node.range.clone(), text);
     }
 
     /// Makes the `data` of an item its `binaryData`, with these entries.

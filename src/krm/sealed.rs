@@ -61,7 +61,7 @@ impl<'n> SealedScalar<'n> {
                 sealed.push(SealedScalar {
                     path: trail.to_path(),
                     text,
-                    place: place(item, node, trail, holder, sops.as_ref()),
+                    place: place(item, node, holder, amid_annotations(trail), sops.as_ref()),
                     place_without_comment: place_without_comment(item, node, trail, holder, sops.as_ref()),
                     range: node.range.clone(),
                     properties: properties(&item.source, node),
@@ -97,19 +97,22 @@ impl<'n> SealedComment<'n> {
 pub(super) fn place(
     item: &Item,
     node: &Node,
-    trail: &Trail,
     holder: Holder,
+    amid_annotations: bool,
     sops: Option<&Range<usize>>,
 ) -> Place {
     let Holder { flow, indent } = holder;
     // Other annotations may be removed from around it, so that what is behind it now may not be there later.
-    let amid_annotations = trail.keys().next() == Some("metadata");
     let behind = if flow || amid_annotations {
         Behind::Anything
     } else {
         behind(item.source.text, node.range.end, indent, sops)
     };
     Place { flow, parent_indent: indent, json: item.json, newline: item.source.newline, key: false, behind }
+}
+
+fn amid_annotations(trail: &Trail) -> bool {
+    trail.keys().next() == Some("metadata")
 }
 
 fn place_without_comment(
@@ -123,7 +126,7 @@ fn place_without_comment(
     let line = rest.lines().next()?;
     let comment = line.trim_start().strip_prefix('#')?;
     comment.trim_start().starts_with(PREFIX).then(|| {
-        let place = place(item, node, trail, holder, sops);
+        let place = place(item, node, holder, amid_annotations(trail), sops);
         let behind = behind(item.source.text, node.range.end + line.len(), holder.indent, sops);
         Place { behind: if holder.flow { place.behind } else { behind }, ..place }
     })

@@ -12,7 +12,7 @@ use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::krm::{DataField, Input, Item, SealedScalar, Section};
 use crate::locate::Located;
-use crate::origin::Origin;
+use crate::origin::{self, Origin};
 use crate::parallel;
 use crate::policy::Sealed;
 use crate::sops::{EncryptedValue, Format, Metadata, SealedFile, is_dotenv_metadata};
@@ -111,13 +111,24 @@ fn is_scattered(fields: &[DataField<'_>]) -> bool {
 impl Sources<'_> {
     /// The encrypted parts of an item, and what each is sealed by.
     pub fn of_item(&mut self, item: &Item<'_>, encrypted: &Encrypted<'_>) -> Vec<Part> {
+        let only_values = encrypted.files.is_empty() && !encrypted.is_scattered;
+        let annotation = item.annotation(origin::ANNOTATION);
+        if let Some((known, source)) = &self.last
+            && only_values
+            && annotation == Some(known)
+        {
+            return vec![Part::Values(vec![*source])];
+        }
         let origin = match Origin::of(|name| item.annotation(name)) {
             Ok(origin) => origin,
             Err(problem) => return vec![Part::Values(vec![self.add(refused(None, None, problem))])],
         };
         let mut parts = Vec::new();
         if encrypted.has_block {
-            parts.push(Part::Values(vec![self.of_origin(&origin, item)]));
+            let source = self.of_origin(&origin, item);
+            let is_shared = self.all.get(source.position()).and_then(Source::file).is_some();
+            self.last = annotation.filter(|_| is_shared).map(|annotation| (annotation.to_owned(), source));
+            parts.push(Part::Values(vec![source]));
         }
         for (at, format) in &encrypted.files {
             let Some(field) = encrypted.fields.get(*at) else { continue };
