@@ -38,6 +38,8 @@ ARG SOURCE_DATE_EPOCH=0
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY container/build.sh container/
+# The manifest names it, and is not read without it.
+COPY benches/micro.rs benches/
 COPY src/ src/
 RUN container/build.sh --install "${TARGETARCH}" "${PROFILE}" /image \
  && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt

@@ -58,9 +58,13 @@ fn its_binary_is_the_same_from_another_directory_and_names_none() {
     }
     let elsewhere = tempfile::tempdir().expect("a temporary directory");
     copy_directory(&source("src"), &elsewhere.path().join("src"));
-    fs::create_dir(elsewhere.path().join("container")).expect("a directory");
-    for file in ["Cargo.toml", "Cargo.lock", "container/build.sh"] {
-        fs::copy(source(file), elsewhere.path().join(file)).expect("a copy");
+    // What the Dockerfile compiles from, and no more.
+    let dockerfile = fs::read_to_string(source("Dockerfile")).expect("the Dockerfile");
+    for file in ["Cargo.toml", "Cargo.lock", "container/build.sh", "benches/micro.rs"] {
+        assert!(dockerfile.lines().any(|line| line.starts_with("COPY ") && line.contains(file)), "{file}");
+        let copy = elsewhere.path().join(file);
+        fs::create_dir_all(copy.parent().expect("a directory")).expect("a directory");
+        fs::copy(source(file), copy).expect("a copy");
     }
     // Dependencies need not be compiled anew; this crate is, as its files are new. A copy, so that the next build here has
     // nothing to do.
