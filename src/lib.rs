@@ -3,24 +3,27 @@
 //! # The flow
 //!
 //! [`run`] is the whole of it, as one function. Text comes in from [`edge`]; [`krm`] finds the items and the bytes that they
-//! stand on; [`origin`] and [`locate`] find the file that each encrypted item came from; [`rule`] finds the creation
-//! rule over that file; [`sops`] reads the file without any key; [`policy`] decides, and makes [`policy::Authorised`];
-//! [`recover`] asks [`keys`] for the data key; [`mod@open`] decrypts the file, checks its MAC, and makes [`open::Opened`];
-//! [`write`](mod@write) puts what was opened in the place of each ciphertext of the item, and nothing else changes a byte.
+//! stand on; [`source`] tells an item's encrypted parts (its own values, those of patches, whole files, lines of one), and
+//! finds the file of each by [`origin`], [`locate`] and [`kustomization`]; [`rule`] finds the creation rule over that file;
+//! [`sops`] reads the file without any key; [`policy`] decides, and makes [`policy::Authorised`]; [`recover`] asks [`keys`] for
+//! the data key; [`mod@open`] decrypts the file, checks its MAC, and makes [`open::Opened`]; [`write`](mod@write) puts what was
+//! opened in the place of each ciphertext of the item, and [`unpack`] where that is a whole file; nothing else changes a byte.
 //!
 //! # Whom it trusts
 //!
-//! The creation rules and the function config, which code review has to protect; AWS; the process's own memory and
-//! environment. It does not trust encrypted files, their `sops` blocks, the resources on stdin, or their annotations: each of
-//! them is a claim by whoever could write it. `docs/security.md` has the table of attacks and of what stops each.
+//! The creation rules and the function config, which code review has to protect; AWS, or the keyservice that the config
+//! names; the process's own memory and environment. It does not trust encrypted files, their `sops` blocks, the resources on
+//! stdin, or their annotations: each of them is a claim by whoever could write it. `docs/security.md` has the table of attacks
+//! and of what stops each.
 //!
 //! # What is refused
 //!
 //! An item without an origin file, or whose file is elsewhere than inside the repository root. A file that no creation
 //! rule covers, or rules of which any is broken. A file with a master key that the rule does not name. A file without a
-//! MAC, with a wrong one, or with a plain value where the selector encrypts. A value of an item that its file does not hold. A Secret
-//! that a rule covers and nobody encrypted. One refusal is enough, and then nothing at all is decrypted: all items come back as they
-//! came, and the exit status is 1.
+//! MAC, with a wrong one, or with a plain value where the selector encrypts. A value of an item that neither its file nor a
+//! verified patch file holds, and a file in an item that differs from the one on disk. A Secret that a rule covers and nobody
+//! encrypted. One refusal is enough, and then nothing at all is decrypted: all items come back as they came, and the exit
+//! status is 1.
 //!
 //! # What carries the promises
 //!

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::{Source, SourceId, Sources, missing, one, refused};
+use super::{Found, Source, SourceId, Sources, missing, one, refused};
 use crate::config::Integrity;
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
@@ -249,7 +249,7 @@ impl Sources<'_> {
             for file in contributor.ingredients.files.iter().filter(|file| file.key == field.key) {
                 for located in contributor.places(&file.path, &self.locator) {
                     if self.files.read(&located.file).is_ok_and(|bytes| bytes == content) {
-                        return self.of_located(&located, format);
+                        return self.of_content(&located, format, sealed);
                     }
                     other_content = Some(located);
                 }
@@ -270,6 +270,25 @@ impl Sources<'_> {
             ),
         };
         self.add(source)
+    }
+
+    /// What a file is whose content stands in an item: what is judged and verified is that content, whatever becomes of the file
+    /// meanwhile.
+    fn of_content(
+        &mut self,
+        located: &Located,
+        format: Format,
+        sealed: impl FnOnce(&Self, &mut Vec<Problem>) -> Found,
+    ) -> SourceId {
+        let key = (located.file.clone(), format);
+        if let Some(known) = self.by_file.get(&key) {
+            return *known;
+        }
+        let ruled = self.locator.rules_for(located);
+        let source = self.judge(Some(located.shown.clone()), &ruled, sealed);
+        let id = self.add(source);
+        self.by_file.insert(key, id);
+        id
     }
 
     /// Whether a file of resources holds the very same value at the same place.
