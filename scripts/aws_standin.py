@@ -303,6 +303,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--key", action="append", default=[], metavar="REGION=KEY_ID")
     parser.add_argument("--role", metavar="NAME")
+    parser.add_argument("--web-identity", metavar="TOKEN=ROLE", help="whoever has this token may be this role")
     parser.add_argument("--log", metavar="FILE")
     parser.add_argument("--until-eof", action="store_true")
     return parser.parse_args()
@@ -314,7 +315,11 @@ def main():
     for key in options.key:
         make_key(*key.split("="), only_for=role)
     log = open(options.log, "a", encoding="utf-8") if options.log else None
-    server = make_server("127.0.0.1", 0, Standin(log), threaded=True, request_handler=Quiet)
+    standin = Standin(log)
+    if options.web_identity:
+        token, name = options.web_identity.split("=")
+        standin.web_identities[token] = {"token": token, "role": make_role(name), "caller": name}
+    server = make_server("127.0.0.1", 0, standin, threaded=True, request_handler=Quiet)
     server.daemon_threads = True  # a stalled call must not keep it alive
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.port}", flush=True)

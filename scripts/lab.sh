@@ -20,6 +20,9 @@ ln -sf "$binary" "$plugin/SopsDecrypt"
 mkdir -p "$lab/aws"
 (umask 077 && printf '[deployer]\naws_access_key_id = AKIADEMO\naws_secret_access_key = demo\n' >"$lab/aws/credentials")
 printf '[profile deployer]\nregion = us-west-2\n' >"$lab/aws/config"
+# … and the token of a pod or a CI job, which is a file, too.
+mkdir -p "$lab/token"
+printf 'demo-token' >"$lab/token/token"
 
 # The account ends when its standard input does. This script, and the command that it becomes, hold the other end: it
 # cannot be left behind, however the command ends.
@@ -27,6 +30,7 @@ ready=$(mktemp -d "$lab/ready.XXXXXX")
 mkfifo "$ready/url"
 exec 3> >(exec "$root/.tools/venv/bin/python" "$root/scripts/aws_standin.py" --until-eof \
   --role flux-secrets \
+  --web-identity demo-token=deployer \
   --key us-west-2=0d1c2b3a-4f5e-4a6b-8c7d-9e8f7a6b5c4d \
   --key us-east-1=5a4b3c2d-1e0f-4d9c-8b7a-6f5e4d3c2b1a \
   --log "${AWS_LOG:-/dev/null}" >"$ready/url")

@@ -29,6 +29,11 @@ const CONTAINERS: &[(&str, &[&str])] = &[
     ("examples/container-mount", &["--network"]),
     ("examples/container-inline", &["--network"]),
     (
+        "examples/container-root/clusters/sandbox",
+        &["--network", "--mount", "type=bind,src=$PWD/examples/container-root,dst=/repo"],
+    ),
+    ("examples/container-identity", &["--network", "--mount", "type=bind,src=$PWD/.demo/token,dst=/token"]),
+    (
         "examples/container-credentials",
         &["--network", "--as-current-user", "--mount", "type=bind,src=$PWD/.demo/aws,dst=/aws"],
     ),
@@ -91,6 +96,8 @@ fn every_example_with_a_container_gives_the_decrypted_tree() {
     repo.write(".demo/aws/credentials", &keys)
         .write(".demo/aws/config", "[profile deployer]\nregion = us-west-2\n");
     private(&repo.path(".demo/aws/credentials"), 0o600);
+    repo.write(".demo/token/token", "demo-token");
+    lab.trust("demo-token", &lab.named_role("deployer"));
     let root = repo.root().display().to_string();
     for (directory, flags) in CONTAINERS {
         let image = format!("image: krm-sops:{}\n", env!("CARGO_PKG_VERSION"));

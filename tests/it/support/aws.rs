@@ -153,6 +153,11 @@ impl Lab {
         self.standin.ask("web-identity", &json!({"token": token, "role": role, "caller": self.caller()}));
     }
 
+    /// Makes a role of just this name, which the examples have.
+    pub(crate) fn named_role(&self, name: &str) -> String {
+        self.make("role", &json!({"name": name}))
+    }
+
     /// Makes a role that every caller but itself may assume; returns its ARN.
     pub(crate) fn role(&self, name: &str) -> String {
         self.make("role", &json!({"name": format!("{name}-{}", self.number)}))
