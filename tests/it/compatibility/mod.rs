@@ -40,6 +40,7 @@ by hand. The judges are the real tools: *decrypted* says that the build is, byte
 another pass through kustomize, which writes some strings in another style). *Refused* names the code, which [errors.md](errors.md) explains. What is said on the
 way stands in parentheses; kustomize keeps to itself what an exec plugin that succeeds says, so there the first column has nothing. The last column is for what
 needs no kustomize: the files as a resource list with the annotations that kpt gives them.
+A container function gets what an exec function gets; with the real Docker it is tried apart ([container.md](container.md)), since not every machine has one.
 
 ";
 
