@@ -61,6 +61,9 @@ impl Contributors {
         };
         found.extend(below.iter().cloned());
         self.below = Some(below);
+        // The kustomization that configures the generator is below ours, too.
+        let mut known = HashSet::new();
+        found.retain(|contributor| known.insert(contributor.file.file.clone()));
         found
     }
 

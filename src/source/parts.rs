@@ -218,7 +218,7 @@ impl Sources<'_> {
                         values.len() < before
                     });
                     if holds_any {
-                        found.push(self.of_located(&located, format));
+                        add_new(&mut found, self.of_located(&located, format));
                     }
                 }
             }
@@ -337,7 +337,7 @@ impl Sources<'_> {
                         lines.len() < before || (mac.is_some() && mac == stated)
                     });
                     if holds_any {
-                        found.push(self.of_located(&located, Format::Dotenv));
+                        add_new(&mut found, self.of_located(&located, Format::Dotenv));
                     }
                 }
             }
@@ -385,6 +385,13 @@ impl Source {
             incomplete |= text.is_some_and(|text| !file.holds(trail.keys(), text));
         });
         incomplete
+    }
+}
+
+/// Adds a source that is not there yet: several kustomizations may list one file.
+fn add_new(found: &mut Vec<SourceId>, source: SourceId) {
+    if !found.contains(&source) {
+        found.push(source);
     }
 }
 

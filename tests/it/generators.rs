@@ -215,6 +215,9 @@ fn a_file_that_was_tampered_with_is_refused() {
     generated.repo.tamper("app/conf.yaml", |text| text.replace("seen", "changed"));
     generated.repo.tamper("app/app.env", |text| text.replace("seen", "changed"));
     generated.assert_refused(&[Code::MacMismatch], &["app/conf.yaml", "app/app.env"]);
+    // Its kustomization is both the generator's and the one that is built: the item is named once all the same.
+    let refused = generated.lab.build(&generated.repo, "app", Mode::Plugin);
+    assert_eq!(refused.stderr.matches("item: Secret e").count(), 1, "{refused}");
     generated.repo.tamper("app/app.env", |text| {
         text.split_inclusive('\n').filter(|line| !line.starts_with("sops_mac")).collect()
     });
