@@ -118,7 +118,7 @@ impl Found {
             .help("build with --enable-alpha-plugins and, for exec functions, --enable-exec");
         let file = Problem::new(Code::LeftEncrypted, "the manifest holds an encrypted file as data")
             .because("a generator read a file that sops encrypted, and nothing decrypted what it made of it")
-            .help("see that the transformer runs; where it does and this is left, encrypt the Secret itself instead of the file that is put into it");
+            .help("build with krm-sops as a transformer, or as the filter before this gate; it decrypts such files where their generator names them");
         let annotation = Problem::new(Code::LeftEncrypted, "an annotation of the item holds ciphertext")
             .because("it is a copy of something encrypted, such as kubectl's last-applied-configuration, and no transformer looks into copies")
             .help("take the annotation out of the source");

@@ -244,6 +244,10 @@ impl Sources<'_> {
             let source = self.remote(origin, sealed);
             return self.add(source);
         }
+        if *origin == Origin::Missing {
+            let source = self.without_file(missing(origin).at(field.path()), sealed);
+            return self.add(source);
+        }
         let mut other_content = None;
         for contributor in self.contributors.of_item(item, origin, &self.locator, self.files) {
             for file in contributor.ingredients.files.iter().filter(|file| file.key == field.key) {
@@ -315,6 +319,10 @@ impl Sources<'_> {
         };
         if let Origin::Remote { .. } = origin {
             let source = self.remote(origin, metadata);
+            return vec![self.add(source)];
+        }
+        if *origin == Origin::Missing {
+            let source = self.without_file(missing(origin), metadata);
             return vec![self.add(source)];
         }
         let mut lines: Vec<(FieldPath, &str)> = encrypted

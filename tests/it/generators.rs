@@ -357,3 +357,17 @@ fn lines_that_are_all_empty_and_keys_that_are_only_called_like_metadata() {
         )
         .assert_generates();
 }
+
+/// The rule and the MAC of a file that merely has the same content are no stand-in for an annotation that is not there.
+#[test]
+fn without_an_annotation_nothing_is_looked_for() {
+    let generated = Generated::new()
+        .file("app.env", "A=canary-a\n")
+        .file("conf.yaml", "a: canary-1\n")
+        .kustomization("secretGenerator:\n- name: e\n  envs: [app.env]\n- name: s\n  files: [conf.yaml]\n");
+    generated
+        .repo
+        .tamper("app/kustomization.yaml", |text| text.replace("buildMetadata: [originAnnotations]\n", ""));
+    generated
+        .assert_refused(&[Code::MissingOrigin], &["Secret e", "Secret s", "config.kubernetes.io/origin"]);
+}
