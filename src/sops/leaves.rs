@@ -8,7 +8,7 @@ use super::metadata::Metadata;
 use super::tree::{Entries, MERGE, Tree};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
-use crate::yaml::{Document, Documents, ParseError, in_parts};
+use crate::yaml::{self, Document, Documents, ParseError, in_parts};
 
 /// How SOPS writes a merge key. A key `<<` without the tag is one like any other.
 const MERGE_KEY: &str = "!!merge <<";
@@ -88,7 +88,7 @@ fn add_all(mut gatherer: Gatherer<'_>, documents: Documents<'_>) -> Result<Part,
 }
 
 fn first_metadata(text: &str) -> Result<Metadata, Problem> {
-    let first = Documents::of(text).next().transpose().map_err(|error| no_yaml(&error))?;
+    let first = yaml::first(text).map_err(|error| no_yaml(&error))?;
     let mut entries = first.map_or(Ok(Entries::new()), |first| entries_of(&first))?;
     metadata_of(take_block(&mut entries))
 }

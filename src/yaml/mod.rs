@@ -3,18 +3,22 @@
 //! All text from outside (resource lists, origin files, rules, config) is parsed here and nowhere else, within
 //! limits of depth and size. Values are not typed here: SOPS, Kubernetes and Go disagree about that.
 
+mod documents;
 pub mod emit;
+mod lines;
 mod parse;
 mod parts;
 
-pub use parse::{Documents, ParseError, parse};
+pub use documents::{Documents, first, parse};
+pub use parse::ParseError;
 pub use parts::in_parts;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// One document of a YAML stream. JSON is one, too.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Document<'i> {
     /// Its content. An empty document is a plain, empty scalar.
     pub root: Node<'i>,
@@ -23,7 +27,7 @@ pub struct Document<'i> {
 }
 
 /// A value and the bytes it stands on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Node<'i> {
     /// The bytes of the node itself, without tag and anchor: a quoted scalar with its quotes, a block scalar from its
     /// `|` or `>` to the end of its last line's content, a flow collection with its brackets. Empty for an empty value.
@@ -35,7 +39,7 @@ pub struct Node<'i> {
 }
 
 /// What stands before a node's content.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Properties {
     anchor: Option<usize>,
     tag: Option<String>,
@@ -44,7 +48,7 @@ struct Properties {
 }
 
 /// What a node is.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Content<'i> {
     /// A scalar, with its escapes and folds resolved.
     Scalar {
@@ -76,7 +80,7 @@ pub enum Content<'i> {
 }
 
 /// A key and its value.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Entry<'i> {
     /// The key. A key that is no scalar is refused by the parser.
     pub key: Node<'i>,
@@ -85,7 +89,7 @@ pub struct Entry<'i> {
 }
 
 /// A comment.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Comment<'i> {
     /// From its `#` to the end of its line, without the line break.
     pub range: Range<usize>,
@@ -160,4 +164,19 @@ impl<'i> Node<'i> {
             _ => None,
         }
     }
+}
+
+/// Mappings up to this size are searched for duplicate keys without a hash table.
+const SMALL_MAPPING: usize = 8;
+
+/// The first entry whose key an entry before it has, too. Two readers could disagree about which of them counts.
+fn duplicate<'e, 'i>(entries: &'e [Entry<'i>]) -> Option<&'e Entry<'i>> {
+    if entries.len() <= SMALL_MAPPING {
+        let is_later = |(index, entry): &(usize, &Entry<'_>)| {
+            entries.iter().take(*index).any(|other| other.key.text() == entry.key.text())
+        };
+        return entries.iter().enumerate().find(is_later).map(|(_, entry)| entry);
+    }
+    let mut keys = HashSet::with_capacity(entries.len());
+    entries.iter().find(|entry| !keys.insert(entry.key.text()))
 }

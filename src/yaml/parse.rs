@@ -10,14 +10,11 @@ use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScanError, Span, StrInput, StructureStyle, Tag};
 
-use super::{Comment, Content, Document, Entry, Node, Properties, ScalarStyle, in_parts};
+use super::{Comment, Content, Document, Entry, Node, Properties, ScalarStyle, duplicate};
 
 /// The longest implicit key, in characters. YAML allows 1024, JSON any length; the parser holds back the tokens of
 /// that much text while it does not know yet whether it is a key, so it bounds memory, too.
 const LONGEST_KEY: usize = 65_536;
-
-/// Mappings up to this size are searched for duplicate keys without a hash table.
-const SMALL_MAPPING: usize = 8;
 
 /// Why a text is no YAML that we read, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,52 +52,26 @@ impl From<ScanError> for ParseError {
     }
 }
 
-/// Parses a stream of documents.
-///
-/// # Errors
-/// The text is no YAML, nests too deeply, or holds a key twice, a key that is no scalar, or an alias inside the node
-/// that it refers to.
-pub fn parse(text: &str) -> Result<Vec<Document<'_>>, ParseError> {
-    in_parts(text, Iterator::collect::<Result<Vec<_>, _>>).map(|parts| {
-        let mut parts = parts.into_iter();
-        let mut documents = parts.next().unwrap_or_default();
-        parts.for_each(|mut part| documents.append(&mut part));
-        documents
-    })
-}
-
-/// The documents of a text, or of a part of it, one after the other. Each can be dropped before the next one is read.
-pub struct Documents<'i> {
+/// The documents of a piece of a text, by the events of the parser.
+pub(super) struct Piece<'i> {
     events: Events<'i>,
     builder: Builder<'i>,
 }
 
-impl<'i> Documents<'i> {
-    /// Those of a text.
-    #[must_use]
-    pub fn of(text: &'i str) -> Self {
-        Self::of_part(text, 0..text.len())
-    }
-
-    /// Those of a part that begins where a document does and ends where one does.
-    pub(super) fn of_part(text: &'i str, part: Range<usize>) -> Self {
+impl<'i> Piece<'i> {
+    /// Those of a piece that begins where a document does and ends where one does.
+    pub(super) fn new(text: &'i str, piece: Range<usize>) -> Self {
         let mut events =
-            Parser::new_from_str_with_options(text.get(part.clone()).unwrap_or_default(), options());
-        if part.start > 0 {
-            // Numbers that no other part has: each anchor has a byte of its own.
-            events.set_anchor_offset(part.start);
+            Parser::new_from_str_with_options(text.get(piece.clone()).unwrap_or_default(), options());
+        if piece.start > 0 {
+            // Numbers that no other piece has: each anchor has a byte of its own.
+            events.set_anchor_offset(piece.start);
         }
-        Self { events, builder: Builder::new(text, part) }
-    }
-
-    /// Whether these are all documents of the text.
-    #[must_use]
-    pub fn are_all(&self) -> bool {
-        self.builder.part == (0..self.builder.text.len())
+        Self { events, builder: Builder::new(text, piece) }
     }
 }
 
-impl<'i> Iterator for Documents<'i> {
+impl<'i> Iterator for Piece<'i> {
     type Item = Result<Document<'i>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -344,7 +315,10 @@ impl<'i> Builder<'i> {
         let bracket = matches!(self.text.as_bytes().get(open.start), Some(b'{' | b'['));
         let bracket_end = (open.column.is_none() && bracket).then_some(range.end);
         let node = self.close(open, bracket_end);
-        self.refuse_duplicates(node.entries())?;
+        if let Some(twice) = duplicate(node.entries()) {
+            let what = "a mapping holds the same key twice";
+            return Err(ParseError::at(self.text, twice.key.range.start, what));
+        }
         self.add(node)
     }
 
@@ -497,24 +471,6 @@ impl<'i> Builder<'i> {
             }
         }
         None
-    }
-
-    /// Two readers could disagree about which of two equal keys counts.
-    fn refuse_duplicates(&self, entries: &[Entry]) -> Result<(), ParseError> {
-        let refuse = |entry: &Entry| {
-            Err(ParseError::at(self.text, entry.key.range.start, "a mapping holds the same key twice"))
-        };
-        if entries.len() <= SMALL_MAPPING {
-            let mut earlier = entries.iter().enumerate();
-            return match earlier.find(|(index, entry)| {
-                entries.iter().take(*index).any(|other| other.key.text() == entry.key.text())
-            }) {
-                Some((_, entry)) => refuse(entry),
-                None => Ok(()),
-            };
-        }
-        let mut keys = HashSet::with_capacity(entries.len());
-        entries.iter().find(|entry| !keys.insert(entry.key.text())).map_or(Ok(()), refuse)
     }
 }
 

@@ -21,24 +21,19 @@ const REACH: usize = 256 * 1024;
 /// Reads the documents of a text, in as many parts at once as it pays; what `read` made of each part, in order.
 ///
 /// # Errors
-/// What `read` says of the whole text, which it is given once more where it says anything of a part.
+/// What `read` says of the whole text as one parser reads it, which it is given once more where it says anything else.
 pub fn in_parts<'i, T: Send>(
     text: &'i str,
     read: impl Fn(Documents<'i>) -> Result<T, ParseError> + Sync,
 ) -> Result<Vec<T>, ParseError> {
-    let whole = || read(Documents::of(text)).map(|made| vec![made]);
-    if text.len() < SMALL {
-        return whole();
-    }
-    let threads = parallel::cores();
-    if threads == 1 {
-        return whole();
-    }
-    let size = (text.len() / (threads * PARTS_A_THREAD)).max(SMALL / PARTS_A_THREAD);
-    match side_by_side(text, &cut(text, size), &read) {
-        Ok(made) => Ok(made),
-        Err(_) => whole(),
-    }
+    let threads = if text.len() < SMALL { 1 } else { parallel::cores() };
+    let made = if threads == 1 {
+        read(Documents::of(text)).map(|made| vec![made])
+    } else {
+        let size = (text.len() / (threads * PARTS_A_THREAD)).max(SMALL / PARTS_A_THREAD);
+        side_by_side(text, &cut(text, size), &read)
+    };
+    made.or_else(|_| read(Documents::by_events(text)).map(|made| vec![made]))
 }
 
 fn side_by_side<'i, T: Send>(
@@ -62,7 +57,7 @@ fn cut(text: &str, size: usize) -> Vec<Range<usize>> {
 }
 
 /// Where the next document begins, at or behind a place and not far from it.
-fn document_behind(text: &str, place: usize) -> Option<usize> {
+pub(super) fn document_behind(text: &str, place: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let window = bytes.get(place..bytes.len().min(place + REACH))?;
     let marks = window.windows(4).enumerate().filter(|(_, four)| *four == b"\n---");

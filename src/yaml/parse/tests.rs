@@ -3,6 +3,14 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::yaml;
+
+/// By events, and as all readers together read it.
+fn parse(text: &str) -> Result<Vec<Document<'_>>, ParseError> {
+    let by_events = Piece::new(text, 0..text.len()).collect();
+    assert_eq!(yaml::parse(text), by_events, "{text:?}");
+    by_events
+}
 
 /// What a node is and the text on its ranges, one line a node, indented by depth.
 fn dump(text: &str) -> String {
