@@ -14,8 +14,8 @@ shell: tools ## a shell with kustomize, sops, krm-sops and that AWS account, to 
 	@cargo build --locked --quiet
 	@scripts/lab.sh bash
 
-build: ## build the release binary, target/release/krm-sops
-	cargo build --locked --release
+build: ## build the release binary, target/release/krm-sops, static where this machine can
+	@scripts/build.sh
 
 image: ## make the container image (Linux, with Docker); ARCH=arm64 for another architecture
 	@scripts/image.sh

@@ -47,6 +47,8 @@ for registry in "$cargo_home"/registry/src/*; do flags="$flags --remap-path-pref
 variable=$(echo "$target" | tr - _)
 export "CC_$variable=$compiler" "CFLAGS_$variable=-ffile-prefix-map=$cargo_home=/cargo"
 export "CARGO_TARGET_$(echo "$variable" | tr '[:lower:]' '[:upper:]')_LINKER=$compiler"
+# Relocations in their short form: a third of a megabyte less to load, and as random an address.
+flags="$flags -C link-arg=-Wl,-z,pack-relative-relocs"
 export RUSTFLAGS="${flags# } -C target-feature=+crt-static -C link-self-contained=yes" SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}"
 cargo build --locked --target "$target" --profile "$profile" --bin krm-sops
 mkdir -p "$directory"

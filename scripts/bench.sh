@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 binary=${BINARY:-$target/release/krm-sops}
 
-build_binary() { [[ -n ${BINARY:-} ]] || cargo build --locked --release; }
+build_binary() { [[ -n ${BINARY:-} ]] || scripts/build.sh; }
 benches() { "$target/benches/release/krm-sops-benches" "$@"; }
 
 cargo build --quiet --locked --release --manifest-path benches/Cargo.toml --target-dir "$target/benches"

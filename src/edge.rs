@@ -12,7 +12,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -189,8 +189,8 @@ pub fn write_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Runs the program so that a panic ends with an exit status and a place, and never with a payload: a message of the
-/// standard library may quote what it choked on.
+/// Runs the program so that a panic, in whatever thread, ends the process at once: with an exit status and a place, nothing on
+/// stdout, and never with a payload, since a message of the standard library may quote what it choked on.
 pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let place = info
@@ -199,6 +199,36 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
         write_stderr(&format!(
             "error: krm-sops met a bug in itself{place}; nothing was decrypted\n    help: please report this line and what you ran\n"
         ));
+        #[expect(clippy::exit, reason = "there is nothing to go back to: the release binary does not unwind")]
+        std::process::exit(101);
     }));
-    panic::catch_unwind(AssertUnwindSafe(program)).unwrap_or(ExitCode::from(101))
+    program()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_the_process_and_shows_no_payload() {
+        let test_binary = std::env::current_exe().unwrap();
+        let panics = ["--exact", "edge::tests::panics_in_a_thread", "--ignored", "--nocapture"];
+        let ended = Command::new(test_binary).args(panics).output().unwrap();
+        assert_eq!(ended.status.code(), Some(101));
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains("krm-sops met a bug in itself at src/edge.rs:"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!String::from_utf8_lossy(&ended.stdout).contains("test result"), "the process went on");
+    }
+
+    #[test]
+    #[ignore = "ends its process: the test above starts it"]
+    fn panics_in_a_thread() {
+        let _ = guarded(|| {
+            let _ = std::thread::spawn(|| panic!("the password is hunter2")).join();
+            ExitCode::SUCCESS
+        });
+    }
 }
