@@ -199,7 +199,10 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
         write_stderr(&format!(
             "error: krm-sops met a bug in itself{place}; nothing was decrypted\n    help: please report this line and what you ran\n"
         ));
-        #[expect(clippy::exit, reason = "there is nothing to go back to: the release binary does not unwind")]
+        #[expect(
+            clippy::exit,
+            reason = "there is nothing to go back to: the release binary does not unwind"
+        )]
         std::process::exit(101);
     }));
     program()
