@@ -220,7 +220,7 @@ async fn unlock(sources: Vec<Source>, keys: &Keys, config: &Config) -> Vec<Unloc
         };
         let opened = match authorised {
             Ok(authorised) => match recover(&authorised, keys).await {
-                Ok(key) => open(authorised, key, strictness),
+                Ok(key) => open(authorised, &key, strictness),
                 Err(problem) => Err(vec![problem]),
             },
             Err(problems) => Err(problems),

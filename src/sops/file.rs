@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::detect::{Ciphertext, detect};
 use super::leaves::{Gatherer, gather, no_yaml};
-use super::mac::Mac;
+use super::mac::{Mac, hashed};
 use super::metadata::Metadata;
 use super::scalar::Scalar;
 use super::tree::{Entries, MERGE, Tree};
@@ -16,7 +16,7 @@ use super::{dotenv, flat, ini, json};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::parallel;
-use crate::secret::{DataKey, Plaintext, ValueType};
+use crate::secret::{Plaintext, SecretBuffer, ValueType};
 
 /// The key of SOPS' own block, in the root mapping of each document.
 const BLOCK: &str = "sops";
@@ -109,11 +109,9 @@ impl fmt::Debug for LeafContent {
     }
 }
 
-/// The content of a file, decrypted.
+/// What came of decrypting a file. The plaintexts are not kept: see [`SealedFile::reveal`].
 #[derive(Debug)]
 pub struct Unsealed {
-    /// For each leaf, in the order of [`SealedFile::leaves`]: its plaintext, where it was encrypted and could be opened.
-    pub values: Vec<Option<Plaintext>>,
     /// `value-corrupt` for each value that could not be opened.
     pub corrupt: Vec<Problem>,
     /// Whether the MAC is right: else `mac-missing` or `mac-mismatch`. Only `Ok` says that nothing in the file has been
@@ -176,7 +174,8 @@ impl SealedFile {
         keys: impl Iterator<Item = &'p str> + Clone + 's,
         text: &'s str,
     ) -> impl Iterator<Item = usize> + 's {
-        let tag = EncryptedValue::tag_of(text);
+        let sealed = EncryptedValue::parse(text).ok();
+        let tag = sealed.as_ref().map(EncryptedValue::tag);
         let start =
             tag.map_or(self.by_tag.len(), |tag| self.by_tag.partition_point(|(other, _)| *other < tag));
         let from_there = self.by_tag.get(start..).unwrap_or_default().iter();
@@ -184,7 +183,13 @@ impl SealedFile {
             .take_while(move |(other, _)| Some(*other) == tag)
             .map(|(_, at)| *at)
             .chain(self.claims.iter().copied())
-            .filter(move |at| claimed_text(&self.leaves, *at) == Some(text))
+            .filter(move |at| {
+                self.leaves.get(*at).is_some_and(|leaf| match (&leaf.content, &sealed) {
+                    (LeafContent::Encrypted(own), Some(sealed)) => own == sealed,
+                    (LeafContent::Encrypted(_), None) => false,
+                    (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
+                })
+            })
             .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
     }
 
@@ -219,62 +224,74 @@ impl SealedFile {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// Decrypts every encrypted value, and computes the MAC beside it.
+    /// Decrypts every encrypted value, and computes the MAC beside it. Only a few plaintexts are there at any time: each is
+    /// wiped when it has been hashed.
     #[must_use]
-    pub fn open(&self, key: &DataKey) -> Unsealed {
-        let cipher = Cipher::new(key);
+    pub fn open(&self, cipher: &Cipher) -> Unsealed {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        let mut values = Vec::with_capacity(self.leaves.len());
-        let mut corrupt = Vec::new();
-        // What looks encrypted, cannot be opened, and might be meant to be plain: the MAC tells.
-        let mut doubtful = Vec::new();
-        for (leaf, opened) in self.leaves.iter().zip(self.decrypt(&cipher)) {
-            let value = match (&leaf.content, opened) {
-                (LeafContent::Plain(scalar), _) => {
-                    self.hash_plain(&mut mac, scalar);
-                    None
-                }
-                (LeafContent::Encrypted(_), Some(Ok(comment))) if comment.kind() == ValueType::Comment => {
-                    corrupt.push(comment_in_list(leaf));
-                    None
-                }
-                (LeafContent::Encrypted(_), Some(Ok(plaintext))) => {
-                    hash_sealed(&mut mac, &plaintext);
-                    Some(plaintext)
-                }
-                (LeafContent::Encrypted(sealed), refused) => {
-                    let problems = if leaf.covered.is_some() { &mut corrupt } else { &mut doubtful };
-                    problems.extend(refused.and_then(Result::err).map(|problem| problem.at(&leaf.path)));
-                    self.hash_plain(&mut mac, &Scalar::Text(Cow::Borrowed(sealed.as_str().as_bytes())));
-                    None
-                }
-            };
-            values.push(value);
-        }
-        let mac = self.check_mac(mac, &cipher);
+        let (mut corrupt, mut doubtful) = (Vec::new(), Vec::new());
+        let few: Vec<&[Leaf]> = self.leaves.chunks(LEAVES_AT_ONCE).collect();
+        let take = |mut opened: OpenedLeaves| {
+            mac.take(&opened.hashed);
+            corrupt.append(&mut opened.corrupt);
+            doubtful.append(&mut opened.doubtful);
+        };
+        parallel::in_order(&few, |few| self.open_leaves(few, cipher), take);
+        let mac = self.check_mac(mac, cipher);
         if mac.is_err() {
             corrupt.append(&mut doubtful);
         }
-        Unsealed { values, corrupt, mac }
+        Unsealed { corrupt, mac }
     }
 
-    /// What comes of each leaf that is encrypted, in their order. The MAC is one long hash; this is not.
-    fn decrypt(&self, cipher: &Cipher<'_>) -> impl Iterator<Item = Option<Result<Plaintext, Problem>>> {
-        let open = |leaf: &Leaf| match &leaf.content {
-            LeafContent::Encrypted(sealed) => Some(cipher.open(sealed, &leaf.path.aad())),
-            LeafContent::Plain(_) => None,
+    fn open_leaves(&self, leaves: &[Leaf], cipher: &Cipher) -> OpenedLeaves {
+        let mut opened = OpenedLeaves {
+            hashed: SecretBuffer::with_capacity(leaves.iter().map(Leaf::length).sum()),
+            corrupt: Vec::new(),
+            doubtful: Vec::new(),
         };
-        let few: Vec<&[Leaf]> = self.leaves.chunks(LEAVES_AT_ONCE).collect();
-        parallel::map(&few, |few| few.iter().map(open).collect::<Vec<_>>()).into_iter().flatten()
+        for leaf in leaves {
+            let sealed = match &leaf.content {
+                LeafContent::Encrypted(sealed) => sealed,
+                LeafContent::Plain(scalar) => {
+                    self.hash_plain(scalar, &mut opened.hashed);
+                    continue;
+                }
+            };
+            match hash_sealed(sealed, &leaf.path.aad(), cipher, &mut opened.hashed) {
+                Ok(()) if sealed.kind() == ValueType::Comment => opened.corrupt.push(comment_in_list(leaf)),
+                Ok(()) => {}
+                Err(problem) => {
+                    let is_doubtful = leaf.covered.is_none();
+                    let problems = if is_doubtful { &mut opened.doubtful } else { &mut opened.corrupt };
+                    problems.push(problem.at(&leaf.path));
+                    let text = sealed.to_text();
+                    self.hash_plain(&Scalar::Text(Cow::Borrowed(text.as_bytes())), &mut opened.hashed);
+                }
+            }
+        }
+        opened
     }
 
-    fn hash_plain(&self, mac: &mut Mac, scalar: &Scalar<'_>) {
-        if !self.metadata.mac_only_encrypted {
-            mac.add(scalar);
+    /// The plaintext of a leaf; `None` where it is plain, or cannot be opened as a value.
+    #[must_use]
+    pub fn reveal(&self, at: usize, cipher: &Cipher) -> Option<Plaintext> {
+        let leaf = self.leaves.get(at)?;
+        match &leaf.content {
+            LeafContent::Encrypted(sealed) if sealed.kind() != ValueType::Comment => {
+                cipher.open(sealed, &leaf.path.aad()).ok()
+            }
+            _ => None,
         }
     }
 
-    fn check_mac(&self, computed: Mac, cipher: &Cipher<'_>) -> Result<(), Problem> {
+    fn hash_plain(&self, scalar: &Scalar<'_>, onto: &mut SecretBuffer) {
+        if !self.metadata.mac_only_encrypted {
+            hashed(scalar, onto);
+        }
+    }
+
+    fn check_mac(&self, computed: Mac, cipher: &Cipher) -> Result<(), Problem> {
         let Some(stated) = &self.metadata.mac else { return Err(mac_missing()) };
         let mismatch = |cause| {
             Problem::new(Code::MacMismatch, "the file's MAC does not fit its values")
@@ -317,6 +334,15 @@ impl Leaf {
         self.path.keys().eq(keys.clone()) || (self.merged && merged())
     }
 
+    /// How much of it is hashed, give or take what numbers are longer as text.
+    fn length(&self) -> usize {
+        match &self.content {
+            LeafContent::Encrypted(sealed) => sealed.length(),
+            LeafContent::Plain(Scalar::Text(bytes)) => bytes.len(),
+            LeafContent::Plain(_) => 0,
+        }
+    }
+
     /// SOPS leaves an empty string as it is.
     fn must_be_encrypted(&self) -> bool {
         match &self.content {
@@ -337,16 +363,33 @@ impl Leaf {
     }
 }
 
-fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {
-    if let Some(scalar) = Scalar::of_sealed(plaintext.kind(), plaintext.expose()) {
-        mac.add(&scalar);
-    }
+/// What came of some leaves that follow each other.
+struct OpenedLeaves {
+    /// What the MAC takes in of them.
+    hashed: SecretBuffer,
+    corrupt: Vec<Problem>,
+    /// What looks encrypted, cannot be opened, and might be meant to be plain: the MAC tells.
+    doubtful: Vec<Problem>,
 }
 
-fn claimed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
-    match &leaves.get(at)?.content {
-        LeafContent::Encrypted(sealed) => Some(sealed.as_str()),
-        LeafContent::Plain(scalar) => scalar.as_str().filter(|text| EncryptedValue::is_claimed_by(text)),
+/// Adds what is hashed of an encrypted value; nothing of a comment.
+fn hash_sealed(
+    sealed: &EncryptedValue,
+    aad: &str,
+    cipher: &Cipher,
+    onto: &mut SecretBuffer,
+) -> Result<(), Problem> {
+    match sealed.kind() {
+        // Nearly all of them: as they are.
+        ValueType::Str | ValueType::Bytes => cipher.open_onto(sealed, aad, onto),
+        ValueType::Comment => cipher.open(sealed, aad).map(drop),
+        ValueType::Int | ValueType::Float | ValueType::Bool | ValueType::Time => {
+            let plaintext = cipher.open(sealed, aad)?;
+            if let Some(scalar) = Scalar::of_sealed(plaintext.kind(), plaintext.expose()) {
+                hashed(&scalar, onto);
+            }
+            Ok(())
+        }
     }
 }
 

@@ -51,14 +51,11 @@ pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
         }
     };
     let parts = in_parts(text, read).map_err(|error| no_yaml(&error))?;
-    let mut leaves = Vec::new();
+    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut leaves = Vec::with_capacity(parts.iter().map(|(of_part, _)| of_part.len()).sum());
     let mut before = 0;
-    for part in parts {
-        let (mut of_part, documents) = part?;
-        for leaf in &mut of_part {
-            leaf.document += before;
-        }
-        leaves.append(&mut of_part);
+    for (of_part, documents) in parts {
+        leaves.extend(of_part.into_iter().map(|leaf| Leaf { document: leaf.document + before, ..leaf }));
         before += documents;
     }
     let metadata = of_first.into_inner().unwrap_or_else(|| metadata_of(Vec::new()))?;

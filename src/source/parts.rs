@@ -341,8 +341,8 @@ impl Sources<'_> {
                         let before = lines.len();
                         lines.retain(|(path, text)| !holds(&file, path, text));
                         // A file whose values are all empty has nothing else that tells.
-                        let mac = file.metadata.mac.as_ref().map(EncryptedValue::as_str);
-                        lines.len() < before || (mac.is_some() && mac == stated)
+                        let mac = file.metadata.mac.as_ref().map(EncryptedValue::to_text);
+                        lines.len() < before || (mac.is_some() && mac.as_deref() == stated)
                     });
                     if holds_any {
                         add_new(&mut found, self.of_located(&located, Format::Dotenv));
