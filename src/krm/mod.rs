@@ -17,7 +17,7 @@ pub use data::{DataEdits, DataField, Section};
 pub use item::{Item, Trail};
 pub use resource_list::{Form, Input};
 pub use sealed::{SealedComment, SealedScalar};
-pub use splice::Edits;
+pub use splice::{Edits, Spliced};
 
 use std::collections::HashMap;
 use std::ops::Range;
