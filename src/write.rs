@@ -260,8 +260,9 @@ impl WrittenAsStrings {
 /// encrypted file was merged in.
 fn refusals(item: &Item<'_>, opened: &[(SourceId, &Opened)], foreign: Vec<Problem>) -> Vec<Problem> {
     let Some(first) = foreign.first() else { return Vec::new() };
-    let mac = item.sops().and_then(|block| block.find("mac")).and_then(|mac| mac.text());
-    let is_stated = |mac| opened.iter().any(|(_, opened)| opened.states_mac(mac));
+    let mac =
+        item.sops().and_then(|block| block.read(|block| Some(block.find("mac")?.text()?.to_owned()))?);
+    let is_stated = |mac: String| opened.iter().any(|(_, opened)| opened.states_mac(&mac));
     if mac.is_none_or(is_stated) || first.code != Code::NotInOrigin {
         return foreign;
     }
