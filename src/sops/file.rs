@@ -19,7 +19,7 @@ use crate::parallel;
 use crate::secret::{Plaintext, SecretBuffer, ValueType};
 
 /// The key of SOPS' own block, in the root mapping of each document.
-const BLOCK: &str = "sops";
+pub(super) const BLOCK: &str = "sops";
 
 /// How many leaves are worth a thread.
 const LEAVES_AT_ONCE: usize = 1024;
@@ -313,9 +313,9 @@ impl Leaf {
     /// `None` for a null, which SOPS neither encrypts nor hashes.
     pub(super) fn new(
         document: usize,
-        path: &Arc<FieldPath>,
+        path: Arc<FieldPath>,
         covered: Option<bool>,
-        scalar: Scalar<'static>,
+        scalar: Scalar<'_>,
     ) -> Option<Self> {
         if scalar == Scalar::Null {
             return None;
@@ -324,8 +324,8 @@ impl Leaf {
             .as_str()
             .filter(|text| covered != Some(false) && EncryptedValue::is_claimed_by(text))
             .and_then(|text| EncryptedValue::parse(text).ok());
-        let content = sealed.map_or_else(|| LeafContent::Plain(scalar), LeafContent::Encrypted);
-        Some(Self { document, path: Arc::clone(path), content, covered, merged: false })
+        let content = sealed.map_or_else(|| LeafContent::Plain(scalar.into_owned()), LeafContent::Encrypted);
+        Some(Self { document, path, content, covered, merged: false })
     }
 
     /// Whether an item has the leaf under these keys, as it is or merged.
