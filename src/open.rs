@@ -126,7 +126,7 @@ impl Opened {
         let mut documents = BTreeSet::new();
         let mut found = None;
         for at in file.find(path, text) {
-            documents.extend(file.leaves().get(at).map(|leaf| leaf.document));
+            documents.extend(file.leaf(at).map(|leaf| leaf.document));
             // The very ciphertext, so any of them will do.
             found = found.or_else(|| file.reveal(at, &self.cipher));
         }

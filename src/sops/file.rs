@@ -69,7 +69,8 @@ impl Format {
 pub struct SealedFile {
     /// What its `sops` block claims.
     pub metadata: Metadata,
-    leaves: Vec<Leaf>,
+    /// Its leaves in document order, in the parts in which they were read: to move them together would take as much memory again.
+    parts: Vec<Vec<Leaf>>,
     /// The positions of encrypted leaves, each behind its authentication tag, in order.
     by_tag: Vec<([u8; 16], usize)>,
     /// The positions of plain leaves that look like encrypted ones.
@@ -126,7 +127,7 @@ impl SealedFile {
     /// `not-encrypted`: there is no `sops` block in the first document. `bad-metadata`: the block is wrong, or the file
     /// is none that SOPS reads.
     pub fn parse(text: &str, format: Format) -> Result<Self, Problem> {
-        let (metadata, leaves) = match format {
+        let (metadata, parts) = match format {
             Format::Yaml => gather(text)?,
             Format::Json | Format::Dotenv | Format::Ini => {
                 let (documents, block) = read(text, format)?;
@@ -136,7 +137,7 @@ impl SealedFile {
                     gatherer.add(entries);
                 }
                 let (leaves, _) = gatherer.done();
-                (metadata, leaves)
+                (metadata, vec![leaves])
             }
         };
         let tag = |leaf: &Leaf| match &leaf.content {
@@ -144,17 +145,28 @@ impl SealedFile {
             LeafContent::Plain(_) => None,
         };
         let mut by_tag: Vec<_> =
-            leaves.iter().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
+            parts.iter().flatten().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
         by_tag.sort_unstable();
-        let is_claim = |at: &usize| leaves.get(*at).is_some_and(Leaf::claims_encryption);
-        let claims = (0..leaves.len()).filter(is_claim).collect();
-        Ok(Self { metadata, leaves, by_tag, claims })
+        let claims = parts.iter().flatten().enumerate().filter(|(_, leaf)| leaf.claims_encryption());
+        let claims = claims.map(|(at, _)| at).collect();
+        Ok(Self { metadata, parts, by_tag, claims })
     }
 
     /// Its leaves, in document order.
+    pub fn leaves(&self) -> impl Iterator<Item = &Leaf> {
+        self.parts.iter().flatten()
+    }
+
+    /// The leaf at a position among [`SealedFile::leaves`].
     #[must_use]
-    pub fn leaves(&self) -> &[Leaf] {
-        &self.leaves
+    pub fn leaf(&self, mut at: usize) -> Option<&Leaf> {
+        for part in &self.parts {
+            match part.get(at) {
+                Some(leaf) => return Some(leaf),
+                None => at -= part.len(),
+            }
+        }
+        None
     }
 
     /// The positions of the leaves whose text is exactly this, which is that of an encrypted value or looks like one, under the keys of this path, in whichever
@@ -184,13 +196,13 @@ impl SealedFile {
             .map(|(_, at)| *at)
             .chain(self.claims.iter().copied())
             .filter(move |at| {
-                self.leaves.get(*at).is_some_and(|leaf| match (&leaf.content, &sealed) {
+                self.leaf(*at).is_some_and(|leaf| match (&leaf.content, &sealed) {
                     (LeafContent::Encrypted(own), Some(sealed)) => own == sealed,
                     (LeafContent::Encrypted(_), None) => false,
                     (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
                 })
             })
-            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
+            .filter(move |at| self.leaf(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
     }
 
     /// Checks all that needs no key: that there is a MAC, and that what the selector covers is encrypted.
@@ -199,11 +211,8 @@ impl SealedFile {
     /// `mac-missing`, `value-corrupt` (for what looks encrypted and is malformed), `value-not-encrypted`: each at most
     /// once, naming all places.
     pub fn check_structure(&self) -> Result<(), Vec<Problem>> {
-        let (malformed, plain): (Vec<&Leaf>, Vec<&Leaf>) = self
-            .leaves
-            .iter()
-            .filter(|leaf| leaf.must_be_encrypted())
-            .partition(|leaf| leaf.claims_encryption());
+        let (malformed, plain): (Vec<&Leaf>, Vec<&Leaf>) =
+            self.leaves().filter(|leaf| leaf.must_be_encrypted()).partition(|leaf| leaf.claims_encryption());
         let problems: Vec<Problem> = [
             self.metadata.mac.is_none().then(mac_missing),
             places(&malformed).map(|places| {
@@ -230,7 +239,7 @@ impl SealedFile {
     pub fn open(&self, cipher: &Cipher) -> Unsealed {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
         let (mut corrupt, mut doubtful) = (Vec::new(), Vec::new());
-        let few: Vec<&[Leaf]> = self.leaves.chunks(LEAVES_AT_ONCE).collect();
+        let few: Vec<&[Leaf]> = self.parts.iter().flat_map(|part| part.chunks(LEAVES_AT_ONCE)).collect();
         let take = |mut opened: OpenedLeaves| {
             mac.take(&opened.hashed);
             corrupt.append(&mut opened.corrupt);
@@ -276,7 +285,7 @@ impl SealedFile {
     /// The plaintext of a leaf; `None` where it is plain, or cannot be opened as a value.
     #[must_use]
     pub fn reveal(&self, at: usize, cipher: &Cipher) -> Option<Plaintext> {
-        let leaf = self.leaves.get(at)?;
+        let leaf = self.leaf(at)?;
         match &leaf.content {
             LeafContent::Encrypted(sealed) if sealed.kind() != ValueType::Comment => {
                 cipher.open(sealed, &leaf.path.aad()).ok()

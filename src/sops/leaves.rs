@@ -14,11 +14,11 @@ use crate::yaml::{Content, Document, Documents, ParseError, in_parts};
 /// How SOPS writes a merge key. A key `<<` without the tag is one like any other.
 const MERGE_KEY: &str = "!!merge <<";
 
-/// The metadata and leaves of a YAML file. A large file of many documents is read by several threads.
+/// The metadata of a YAML file, and its leaves in parts. A large file of many documents is read by several threads.
 ///
 /// # Errors
 /// See [`super::SealedFile::parse`].
-pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
+pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Vec<Leaf>>), Problem> {
     let has_merge_keys = text.contains(MERGE_KEY);
     // The first document's block counts for all parts; whichever comes first reads it.
     let of_first = OnceLock::new();
@@ -52,15 +52,18 @@ pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
         }
     };
     let parts = in_parts(text, read).map_err(|error| no_yaml(&error))?;
-    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut leaves = Vec::with_capacity(parts.iter().map(|(of_part, _)| of_part.len()).sum());
+    let mut all = Vec::with_capacity(parts.len());
     let mut before = 0;
-    for (of_part, documents) in parts {
-        leaves.extend(of_part.into_iter().map(|leaf| Leaf { document: leaf.document + before, ..leaf }));
+    for part in parts {
+        let (mut leaves, documents) = part?;
+        for leaf in &mut leaves {
+            leaf.document += before;
+        }
+        all.push(leaves);
         before += documents;
     }
     let metadata = of_first.into_inner().unwrap_or_else(|| metadata_of(Vec::new()))?;
-    Ok((metadata, leaves))
+    Ok((metadata, all))
 }
 
 /// The leaves of a part, and how many documents it has.

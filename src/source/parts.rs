@@ -97,6 +97,8 @@ impl<'n> Encrypted<'n> {
             orphans.extend(alone.map(|sealed| sealed.path.to_string()));
         }
         let nothing = files.is_empty() && !is_scattered && !has_block && orphans.is_empty();
+        // Nobody asks for the others, and there may be thousands of items.
+        let fields = if files.is_empty() && !is_scattered { Vec::new() } else { fields };
         (!nothing).then_some(Self { fields, files, lines, is_scattered, has_block, orphans })
     }
 }

@@ -36,7 +36,7 @@ fn open(file: &SealedFile) -> Unsealed {
 
 /// What each leaf is opened to.
 fn values(file: &SealedFile, cipher: &Cipher) -> Vec<Option<Plaintext>> {
-    (0..file.leaves().len()).map(|at| file.reveal(at, cipher)).collect()
+    (0..file.leaves().count()).map(|at| file.reveal(at, cipher)).collect()
 }
 
 /// Every leaf of a file that opens and whose MAC is right: path, `=` where it was encrypted, value.
@@ -44,7 +44,7 @@ fn leaves(file: &SealedFile) -> Vec<String> {
     let opened = open(file);
     assert_eq!((&opened.mac, opened.corrupt.as_slice()), (&Ok(()), [].as_slice()));
     let values = values(file, &cipher(file));
-    let shown = file.leaves().iter().zip(&values).map(|(leaf, value)| match (&leaf.content, value) {
+    let shown = file.leaves().zip(&values).map(|(leaf, value)| match (&leaf.content, value) {
         (LeafContent::Encrypted(_), Some(value)) => match yaml_of(value) {
             Rendered::Text(text) => format!("{} = {text:?}", leaf.path),
             Rendered::Plain(text) => format!("{} = {}", leaf.path, *text),
@@ -92,7 +92,7 @@ fn without(text: &str, start: &str) -> String {
 fn a_secret_among_other_documents() {
     let file = yaml(SECRET);
     assert_eq!(file.check_structure(), Ok(()));
-    let documents: Vec<usize> = file.leaves().iter().map(|leaf| leaf.document).collect();
+    let documents: Vec<usize> = file.leaves().map(|leaf| leaf.document).collect();
     assert_eq!(documents, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
     let encrypted: Vec<String> = leaves(&file).into_iter().filter(|leaf| leaf.contains(" = ")).collect();
     assert_eq!(
@@ -276,7 +276,7 @@ fn many_places_are_counted() {
 fn what_the_selector_does_not_cover_is_plain_whatever_it_looks_like() {
     let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
     let file = yaml(&SECRET.replace("name: db", &format!("name: {password}")));
-    let name = file.leaves().iter().find(|leaf| *leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
+    let name = file.leaves().find(|leaf| *leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
     assert!(matches!(name.content, LeafContent::Plain(_)));
 }
 
@@ -345,6 +345,31 @@ fn leaves_are_found_by_path_and_text() {
     assert_eq!(file.find(&FieldPath::from(["stringData", "user"]), password).next(), None);
     assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]").next(), None);
     assert_eq!(file.find(&path, "").next(), None);
+}
+
+/// Parts of a large file are read side by side.
+#[test]
+fn leaves_of_a_large_file_are_found_by_path_and_text() {
+    let value = |number: u32| {
+        let tag = [number.to_be_bytes(); 4].concat();
+        let [iv, tag] = [&[1; 32][..], &tag].map(|bytes| base64_simd::STANDARD.encode_to_string(bytes));
+        format!("ENC[AES256_GCM,data:{},iv:{iv},tag:{tag},type:str]", "AAAA".repeat(100))
+    };
+    let (block, number) = (SECRET.split_once("sops:").unwrap().1.split_once("---").unwrap().0, 3_000);
+    let documents = (0..number).map(|number| {
+        let is_first = if number == 0 { format!("sops:{block}") } else { String::new() };
+        format!("name: a{number}\nstringData:\n    password: {}\n{is_first}", value(number))
+    });
+    let file = yaml(&documents.collect::<Vec<_>>().join("---\n"));
+    let path = FieldPath::from(["stringData", "password"]);
+    assert_eq!(file.leaves().count(), 2 * number as usize);
+    assert!(file.leaves().enumerate().all(|(at, leaf)| leaf.document == at / 2));
+    for number in 0..number {
+        let at = 2 * number as usize + 1;
+        assert!(file.find(&path, &value(number)).eq([at]), "{number}");
+        assert_eq!(file.leaf(at).map(|leaf| leaf.document), Some(number as usize));
+    }
+    assert!(file.leaf(2 * number as usize).is_none() && file.find(&path, &value(number)).next().is_none());
 }
 
 #[test]
