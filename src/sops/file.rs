@@ -72,7 +72,7 @@ pub struct SealedFile {
     /// Its leaves in document order, in the parts in which they were read: to move them together would take as much memory again.
     parts: Vec<Vec<Leaf>>,
     /// The positions of encrypted leaves, each behind its authentication tag, in order.
-    by_tag: Vec<([u8; 16], usize)>,
+    by_tag: Vec<([u64; 2], usize)>,
     /// The positions of plain leaves that look like encrypted ones.
     claims: Vec<usize>,
 }

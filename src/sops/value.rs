@@ -83,10 +83,11 @@ impl EncryptedValue {
         format!("{PREFIX}{data},iv:{iv},tag:{tag},type:{}]", name_of(self.kind))
     }
 
-    /// The authentication tag. No two values that SOPS writes have the same one.
-    pub(super) fn tag(&self) -> [u8; TAG] {
+    /// Its authentication tag, as numbers: no two values that SOPS writes have the same one.
+    pub(super) fn tag(&self) -> [u64; 2] {
         let [_, _, tag] = self.parts();
-        tag.try_into().unwrap_or_default()
+        let mut halves = tag.as_chunks().0.iter().map(|half| u64::from_ne_bytes(*half));
+        std::array::from_fn(|_| halves.next().unwrap_or_default())
     }
 
     /// How long its plaintext is.
@@ -129,10 +130,18 @@ impl IvLength {
 
 fn parts(text: &str) -> Option<[&str; 4]> {
     let rest = text.strip_prefix(PREFIX)?.strip_suffix(']')?;
-    let (data, rest) = rest.split_once(",iv:")?;
-    let (iv, rest) = rest.split_once(",tag:")?;
-    let (tag, kind) = rest.split_once(",type:")?;
+    let (data, rest) = split_at_part(rest, "iv:")?;
+    let (iv, rest) = split_at_part(rest, "tag:")?;
+    let (tag, kind) = split_at_part(rest, "type:")?;
     Some([data, iv, tag, kind])
+}
+
+/// Splits at the first comma that this stands behind: base64 has none, so that is sooner found than the whole.
+fn split_at_part<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    text.match_indices(',').find_map(|(comma, _)| {
+        let rest = text.get(comma + 1..)?.strip_prefix(name)?;
+        Some((text.get(..comma)?, rest))
+    })
 }
 
 /// How many bytes a part decodes to; none where it is no base64.

@@ -130,6 +130,7 @@ fn malformed_values_are_refused_by_what_is_wrong_with_them() {
         (format!("ENC[AES256_GCM,data:,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
         (format!("ENC[AES256_GCM,data:AA,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
         (format!("ENC[AES256_GCM,data:A A=,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
+        (format!("ENC[AES256_GCM,data:AA,A=,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
         (format!("ENC[AES256_GCM,data:AA==,iv:-,tag:{tag},type:str]"), "its iv is no base64"),
         (
             format!("ENC[AES256_GCM,data:AA==,iv:,tag:{tag},type:str]"),
