@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// How many cores this process may use.
 #[must_use]
 pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+    // Linux has to read half a dozen files for it, and each of some hundred files asks.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
 /// What `make` makes of each, in their order. As many are made at once as there are cores, the caller's among them.
