@@ -11,7 +11,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IoSlice, IsTerminal, Read, Write};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -168,18 +168,40 @@ pub fn read_stdin() -> Result<Vec<u8>, String> {
     }
 }
 
-/// Writes stdout, whole, in one go. `false` where that failed: when the reader has gone, which it knows itself, or else for a
-/// reason that is said.
+/// How many pieces are written at once: what Linux takes.
+const PIECES_AT_ONCE: usize = 1024;
+
+/// Writes stdout, whole, in one go, without putting its pieces together first. `false` where that failed: when the reader has
+/// gone, which it knows itself, or else for a reason that is said.
 #[must_use]
-pub fn write_stdout(text: &str) -> bool {
+pub fn write_stdout<'p>(pieces: impl Iterator<Item = &'p str>) -> bool {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match write_pieces(&mut stdout, pieces).and_then(|()| stdout.flush()) {
         Ok(()) => true,
         Err(error) => {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 write_stderr(&format!("krm-sops: stdout cannot be written: {error}\n"));
             }
             false
+        }
+    }
+}
+
+fn write_pieces<'p>(to: &mut impl Write, pieces: impl Iterator<Item = &'p str>) -> io::Result<()> {
+    let mut pieces = pieces.filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece.as_bytes()));
+    loop {
+        let mut some: Vec<IoSlice<'_>> = pieces.by_ref().take(PIECES_AT_ONCE).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        let mut left = some.as_mut_slice();
+        while !left.is_empty() {
+            match to.write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }
@@ -233,5 +255,47 @@ mod tests {
             let _ = std::thread::spawn(|| panic!("the password is hunter2")).join();
             ExitCode::SUCCESS
         });
+    }
+
+    /// Takes seven bytes at a time, when it is not interrupted, until it is full.
+    struct Narrow {
+        taken: Vec<u8>,
+        calls: usize,
+        most: usize,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.calls.is_multiple_of(3) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let room = (self.most - self.taken.len()).min(7);
+            let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).take(room).collect();
+            self.taken.extend(&bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn all_pieces_are_written_in_order() {
+        let pieces: Vec<String> =
+            (0..2_500).map(|number| "x".repeat(number % 9) + &number.to_string()).collect();
+        let whole = pieces.concat();
+        let pieces = || pieces.iter().flat_map(|piece| ["", piece]);
+        let mut narrow = Narrow { taken: Vec::new(), calls: 0, most: usize::MAX };
+        write_pieces(&mut narrow, pieces()).unwrap();
+        assert!(narrow.taken == whole.as_bytes());
+        let mut full = Narrow { taken: Vec::new(), calls: 0, most: 100 };
+        assert_eq!(write_pieces(&mut full, pieces()).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert!(full.taken == whole.as_bytes()[..100]);
     }
 }

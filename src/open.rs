@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::policy::{Authorised, Sealed};
-use crate::secret::{DataKey, Held, Plaintext, SecretBytes, ValueType};
+use crate::secret::{DataKey, Plaintext, SecretBytes, ValueType};
 use crate::sops::print::Reveal;
-use crate::sops::{EncryptedValue, SealedFile, Unsealed};
+use crate::sops::{Cipher, EncryptedValue, SealedFile, Unsealed};
 
 /// How strictly values are vouched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,22 +25,21 @@ pub enum Strictness {
 /// Something sealed whose data key is known and, where strictness asks for it, whose MAC is right.
 pub struct Opened {
     authorised: Authorised,
-    key: DataKey,
-    /// The plaintexts of the file's leaves; none for an item without a file.
-    values: Vec<Option<Plaintext>>,
+    /// For the values, each when it is written: the plaintexts that the MAC was computed over are not kept.
+    cipher: Cipher,
     /// Whether nothing was wrong with the file: every value opened, and the MAC fits.
     is_right: bool,
     strictness: Strictness,
 }
 
 /// A value that may be written.
-pub struct OpenedValue<'o> {
-    plaintext: Held<'o>,
+pub struct OpenedValue {
+    plaintext: Plaintext,
     /// The documents of the file that hold it; `None` where no file vouches for it.
     documents: Option<BTreeSet<usize>>,
 }
 
-impl OpenedValue<'_> {
+impl OpenedValue {
     /// The value.
     #[must_use]
     pub fn plaintext(&self) -> &Plaintext {
@@ -60,22 +59,22 @@ impl OpenedValue<'_> {
 /// `value-corrupt` where values cannot be opened, else `mac-missing` or `mac-mismatch`.
 pub fn open(
     authorised: Authorised,
-    key: DataKey,
+    key: &DataKey,
     strictness: Strictness,
 ) -> Result<(Opened, Vec<Problem>), Vec<Problem>> {
-    let (values, wrong) = match authorised.sealed() {
+    let cipher = Cipher::new(key);
+    let wrong = match authorised.sealed() {
         Sealed::File(file) => {
-            let Unsealed { values, corrupt, mac } = file.open(&key);
+            let Unsealed { corrupt, mac } = file.open(&cipher);
             // A value that cannot be opened breaks the MAC, too; it is the cause, so it alone is told.
-            let wrong = if corrupt.is_empty() { mac.err().into_iter().collect() } else { together(corrupt) };
-            (values, wrong)
+            if corrupt.is_empty() { mac.err().into_iter().collect() } else { together(corrupt) }
         }
-        Sealed::Item(_) => (Vec::new(), Vec::new()),
+        Sealed::Item(_) => Vec::new(),
     };
     if strictness == Strictness::Verified && !wrong.is_empty() {
         return Err(wrong);
     }
-    Ok((Opened { authorised, key, values, is_right: wrong.is_empty(), strictness }, wrong))
+    Ok((Opened { authorised, cipher, is_right: wrong.is_empty(), strictness }, wrong))
 }
 
 impl Opened {
@@ -85,7 +84,7 @@ impl Opened {
     /// # Errors
     /// `not-in-origin`: the verified file does not hold it there. `value-corrupt`: nothing vouches for it, and the data
     /// key does not open it at that path.
-    pub fn value(&self, path: &FieldPath, text: &str) -> Result<OpenedValue<'_>, Problem> {
+    pub fn value(&self, path: &FieldPath, text: &str) -> Result<OpenedValue, Problem> {
         match (self.authorised.sealed(), self.strictness) {
             (Sealed::File(file), strictness) => match self.held(file, path, text) {
                 Some(value) => Ok(value),
@@ -102,19 +101,19 @@ impl Opened {
     /// The text of an encrypted comment. A comment is outside the MAC; its ciphertext is bound to the mapping or list that
     /// it stood in, which is this path or one above it. `None` where it is not, as for a comment that sops could not open either.
     #[must_use]
-    pub fn comment(&self, path: &FieldPath, text: &str) -> Option<OpenedValue<'_>> {
+    pub fn comment(&self, path: &FieldPath, text: &str) -> Option<OpenedValue> {
         let sealed = EncryptedValue::parse(text).ok()?;
         (0..=path.steps().len()).rev().find_map(|length| {
             let above = FieldPath::from_steps(path.steps().get(..length)?);
-            let plaintext = sealed.decrypt(&self.key, &above.aad()).ok()?;
-            Some(OpenedValue { plaintext: Held::Owned(plaintext), documents: None })
+            let plaintext = self.cipher.open(&sealed, &above.aad()).ok()?;
+            Some(OpenedValue { plaintext, documents: None })
         })
     }
 
     /// Whether a MAC, as an item's own `sops` block states it, is the origin file's.
     #[must_use]
     pub fn states_mac(&self, mac: &str) -> bool {
-        self.authorised.metadata().mac.as_ref().is_some_and(|own| own.as_str() == mac)
+        self.authorised.metadata().mac.as_ref().is_some_and(|own| own.to_text() == mac)
     }
 
     /// Whether sops would encrypt the value at this path. `None`: only comments can tell.
@@ -123,14 +122,15 @@ impl Opened {
         self.authorised.metadata().selector.covers(path)
     }
 
-    fn held(&self, file: &SealedFile, path: &FieldPath, text: &str) -> Option<OpenedValue<'_>> {
+    fn held(&self, file: &SealedFile, path: &FieldPath, text: &str) -> Option<OpenedValue> {
         let mut documents = BTreeSet::new();
         let mut found = None;
         for at in file.find(path, text) {
-            documents.extend(file.leaves().get(at).map(|leaf| leaf.document));
-            found = found.or(self.values.get(at).and_then(Option::as_ref));
+            documents.extend(file.leaf(at).map(|leaf| leaf.document));
+            // The very ciphertext, so any of them will do.
+            found = found.or_else(|| file.reveal(at, &self.cipher));
         }
-        Some(OpenedValue { plaintext: Held::Borrowed(found?), documents: Some(documents) })
+        Some(OpenedValue { plaintext: found?, documents: Some(documents) })
     }
 
     /// Whether the file has a text there that only looks like a ciphertext: its selector leaves the place alone. Where comments
@@ -143,27 +143,27 @@ impl Opened {
         is_left_alone && file.find(path, text).next().is_some()
     }
 
-    fn by_key_alone(&self, path: &FieldPath, text: &str) -> Result<OpenedValue<'_>, Problem> {
+    fn by_key_alone(&self, path: &FieldPath, text: &str) -> Result<OpenedValue, Problem> {
         let sealed = EncryptedValue::parse(text).map_err(|problem| problem.at(path))?;
-        let plaintext = sealed.decrypt(&self.key, &path.aad()).map_err(|problem| problem.at(path))?;
-        Ok(OpenedValue { plaintext: Held::Owned(plaintext), documents: None })
+        let plaintext = self.cipher.open(&sealed, &path.aad()).map_err(|problem| problem.at(path))?;
+        Ok(OpenedValue { plaintext, documents: None })
     }
 }
 
 impl Reveal for Opened {
-    fn value(&self, path: &FieldPath, text: &str) -> Result<Held<'_>, Problem> {
+    fn value(&self, path: &FieldPath, text: &str) -> Result<Plaintext, Problem> {
         Self::value(self, path, text).map(|value| value.plaintext)
     }
 
-    fn comment(&self, path: &FieldPath, text: &str) -> Option<Held<'_>> {
+    fn comment(&self, path: &FieldPath, text: &str) -> Option<Plaintext> {
         Self::comment(self, path, text).map(|value| value.plaintext)
     }
 }
 
 /// A text that stands for itself. The documents that hold it say nothing: one may hold it as another does a ciphertext.
-fn as_it_is(text: &str) -> OpenedValue<'static> {
+fn as_it_is(text: &str) -> OpenedValue {
     let plaintext = Plaintext::new(ValueType::Str, SecretBytes::new(text.as_bytes().to_vec()));
-    OpenedValue { plaintext: Held::Owned(plaintext), documents: None }
+    OpenedValue { plaintext, documents: None }
 }
 
 /// Equal problems of many values as one.

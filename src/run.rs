@@ -1,13 +1,12 @@
 //! The pipeline, as one readable function: text in, text out, and what there is to say.
 
 use futures_util::future::join_all;
-use zeroize::Zeroizing;
 
 use crate::config::{Config, Integrity, OnUnencrypted};
 use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
 use crate::files::Files;
 use crate::keys::Keys;
-use crate::krm::{Edits, Form, Input, Item};
+use crate::krm::{Edits, Form, Input, Item, Spliced};
 use crate::locate::{Base, Locator};
 use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
@@ -29,9 +28,9 @@ pub struct Request<'t> {
 }
 
 /// What came of it.
-pub struct Outcome {
+pub struct Outcome<'t> {
     /// What stdout is to hold: decrypted resources, or on a refusal what the form of the input prescribes.
-    pub stdout: Zeroizing<String>,
+    pub stdout: Spliced<'t>,
     /// All there is to say, in order.
     pub diagnostics: Vec<Diagnostic>,
     /// Whether the build is refused.
@@ -41,7 +40,11 @@ pub struct Outcome {
 /// Decrypts what the rules allow, or nothing at all.
 ///
 /// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
-pub async fn run(request: Request<'_>, files: &dyn Files, keys: impl FnOnce(&Config) -> Keys) -> Outcome {
+pub async fn run<'t>(
+    request: Request<'t>,
+    files: &dyn Files,
+    keys: impl FnOnce(&Config) -> Keys,
+) -> Outcome<'t> {
     let Request { input: text, config, base } = request;
     let input = match Input::parse(text) {
         Ok(input) => input,
@@ -220,7 +223,7 @@ async fn unlock(sources: Vec<Source>, keys: &Keys, config: &Config) -> Vec<Unloc
         };
         let opened = match authorised {
             Ok(authorised) => match recover(&authorised, keys).await {
-                Ok(key) => open(authorised, key, strictness),
+                Ok(key) => open(authorised, &key, strictness),
                 Err(problem) => Err(vec![problem]),
             },
             Err(problems) => Err(problems),
@@ -279,7 +282,7 @@ fn write_one(item: &Item<'_>, parts: &[Part], sources: &[Unlocked], config: &Con
     let opened = opened_parts(parts, sources);
     let said = opened.map(|opened| write_item(item, &opened, &mut edits)).unwrap_or_default();
     let unstripped = strip_origin(item, !parts.is_empty(), config.strip_origin, &mut edits).err();
-    Written { edits, said, unstripped }
+    Written { edits: edits.settled(item), said, unstripped }
 }
 
 /// The parts of an item with what they were opened to; `None` where there are none, or any could not be opened.
@@ -302,7 +305,7 @@ fn place_of<'p>(source: Option<&'p Unlocked>, here: Place<'p>) -> Place<'p> {
 }
 
 /// Makes the output: all edits, or none of them. A resource list gets its results either way.
-fn conclude(text: &str, input: &Input<'_>, edits: Edits, report: Report) -> Outcome {
+fn conclude<'t>(text: &'t str, input: &Input<'_>, edits: Edits, report: Report) -> Outcome<'t> {
     let refused = report.refuses();
     let diagnostics = report.into_diagnostics();
     let mut edits = if refused { Edits::new() } else { edits };
@@ -310,14 +313,14 @@ fn conclude(text: &str, input: &Input<'_>, edits: Edits, report: Report) -> Outc
         edits.set_results(input, &diagnostics);
     }
     let stdout = match input.form {
-        Form::Stream if refused => Zeroizing::default(),
-        Form::Stream | Form::ResourceList => edits.apply(text),
+        Form::Stream if refused => Spliced::default(),
+        Form::Stream | Form::ResourceList => edits.splice(text),
     };
     Outcome { stdout, diagnostics, refused }
 }
 
-fn refused_without_input(problem: Problem) -> Outcome {
+fn refused_without_input(problem: Problem) -> Outcome<'static> {
     let mut report = Report::default();
     report.add(Severity::Error, problem, Place::default());
-    Outcome { stdout: Zeroizing::default(), diagnostics: report.into_diagnostics(), refused: true }
+    Outcome { stdout: Spliced::default(), diagnostics: report.into_diagnostics(), refused: true }
 }

@@ -1,9 +1,8 @@
 //! Types whose content is secret: wiped when dropped, not `Clone`, and with a `Debug` that shows nothing.
 
 use std::fmt;
-use std::ops::Deref;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The symmetric key that encrypts the values of one SOPS file: 32 bytes, AES-256.
 pub struct DataKey(Zeroizing<[u8; DataKey::LENGTH]>);
@@ -55,6 +54,58 @@ impl SecretBytes {
 impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretBytes(..)")
+    }
+}
+
+/// Secret bytes that are put together one after the other. What they have outgrown is wiped.
+#[derive(Default)]
+pub struct SecretBuffer(Zeroizing<Vec<u8>>);
+
+impl SecretBuffer {
+    /// Empty, with room for this many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(bytes)))
+    }
+
+    /// Adds bytes. A vector that grows would leave a copy of itself behind; this does not.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let length = self.0.len() + bytes.len();
+        if length > self.0.capacity() {
+            let mut larger = Self::with_capacity(length.max(2 * self.0.capacity()));
+            larger.0.extend_from_slice(&self.0);
+            *self = larger;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The bytes themselves.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes from a place on, to be changed.
+    pub fn behind(&mut self, place: usize) -> &mut [u8] {
+        self.0.get_mut(place..).unwrap_or_default()
+    }
+
+    /// Wipes and takes away the bytes from a place on.
+    pub fn truncate(&mut self, place: usize) {
+        self.behind(place).zeroize();
+        self.0.truncate(place);
+    }
+}
+
+impl From<SecretBuffer> for SecretBytes {
+    fn from(buffer: SecretBuffer) -> Self {
+        Self(buffer.0)
+    }
+}
+
+impl fmt::Debug for SecretBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBuffer(..)")
     }
 }
 
@@ -115,39 +166,36 @@ impl fmt::Debug for Plaintext {
     }
 }
 
-/// A decrypted value that somebody else keeps, or that nobody does.
-#[derive(Debug)]
-pub enum Held<'p> {
-    /// Kept elsewhere.
-    Borrowed(&'p Plaintext),
-    /// Kept here alone.
-    Owned(Plaintext),
-}
-
-impl Deref for Held<'_> {
-    type Target = Plaintext;
-
-    fn deref(&self) -> &Plaintext {
-        match self {
-            Self::Borrowed(plaintext) => plaintext,
-            Self::Owned(plaintext) => plaintext,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn debug_shows_no_content() {
+        let mut buffer = SecretBuffer::default();
+        buffer.extend(b"hunter2");
         let text = format!(
-            "{:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?}",
+            buffer,
             DataKey::new(&SecretBytes::new(vec![7; 32])).unwrap(),
             SecretBytes::new(b"hunter2".to_vec()),
             Plaintext::new(ValueType::Str, SecretBytes::new(b"hunter2".to_vec())),
         );
         assert!(!text.contains("hunter2") && !text.contains('7'), "{text}");
+    }
+
+    #[test]
+    fn a_buffer_grows_and_shrinks() {
+        let mut buffer = SecretBuffer::with_capacity(3);
+        for piece in [b"ab".as_slice(), b"", b"cdef", b"ghijklmnopqrstuvwxyz"] {
+            buffer.extend(piece);
+        }
+        assert_eq!(buffer.expose(), b"abcdefghijklmnopqrstuvwxyz");
+        buffer.behind(2).fill(b'-');
+        buffer.truncate(5);
+        assert!(buffer.behind(6).is_empty());
+        buffer.truncate(9);
+        assert_eq!(SecretBytes::from(buffer).expose(), b"ab---");
     }
 
     #[test]

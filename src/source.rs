@@ -296,10 +296,10 @@ impl<'r> Sources<'r> {
 
     /// The item's own block, for which nothing vouches.
     fn item_alone(&self, item: &Item<'_>, let_pass: &mut Vec<Problem>) -> Found {
-        let Some(block) = item.sops() else {
+        let Some(metadata) = item.sops().and_then(|block| block.read(Metadata::of_item)) else {
             return Err(one(Problem::new(Code::BadMetadata, "the item has no `sops` block")));
         };
-        self.metadata_alone(Metadata::of_item(block), let_pass)
+        self.metadata_alone(metadata, let_pass)
     }
 
     fn metadata_alone(&self, metadata: Result<Metadata, Problem>, let_pass: &mut Vec<Problem>) -> Found {

@@ -72,7 +72,7 @@ fn string(text: &str, sealed: &SealedScalar<'_>, step: usize) -> Zeroizing<Strin
 
 /// How far the file indents, as its `sops` block shows: its first key is one step in.
 fn indentation(document: &Item<'_>, text: &str) -> usize {
-    let block = document.sops().map_or(0, |block| block.range.start);
+    let block = document.sops().map_or(0, |block| block.range().start);
     let line = text.get(..block).unwrap_or_default();
     let spaces = line.len() - line.trim_end_matches(' ').len();
     if spaces == 0 || !line.trim_end_matches(' ').ends_with('\n') { INDENT } else { spaces }

@@ -116,11 +116,11 @@ fn line_of(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {
 }
 
 /// The value of a ciphertext in the first source that holds it; or what the first of them says, which is the item's origin.
-fn value_in_any<'o>(
-    opened: &[(SourceId, &'o Opened)],
+fn value_in_any(
+    opened: &[(SourceId, &Opened)],
     path: &FieldPath,
     text: &str,
-) -> Result<(SourceId, OpenedValue<'o>), (Option<SourceId>, Problem)> {
+) -> Result<(SourceId, OpenedValue), (Option<SourceId>, Problem)> {
     let mut first = None;
     for (source, opened) in opened {
         match opened.value(path, text) {
@@ -185,14 +185,14 @@ pub fn strip_origin(
 }
 
 /// Keeps the documents of a source that hold this value as well as all before it.
-fn narrow(documents: &mut HashMap<SourceId, BTreeSet<usize>>, source: SourceId, value: &OpenedValue<'_>) {
+fn narrow(documents: &mut HashMap<SourceId, BTreeSet<usize>>, source: SourceId, value: &OpenedValue) {
     if let Some(holders) = value.documents() {
         let known = documents.entry(source).or_insert_with(|| holders.clone());
         known.retain(|document| holders.contains(document));
     }
 }
 
-fn text_of(item: &Item<'_>, sealed: &SealedScalar<'_>, value: &OpenedValue<'_>) -> Zeroizing<String> {
+fn text_of(item: &Item<'_>, sealed: &SealedScalar<'_>, value: &OpenedValue) -> Zeroizing<String> {
     match yaml_of(value.plaintext()) {
         Rendered::Text(text) => emit::string(text, &sealed.place),
         // JSON has no plain form for a time or an infinity.
@@ -260,8 +260,9 @@ impl WrittenAsStrings {
 /// encrypted file was merged in.
 fn refusals(item: &Item<'_>, opened: &[(SourceId, &Opened)], foreign: Vec<Problem>) -> Vec<Problem> {
     let Some(first) = foreign.first() else { return Vec::new() };
-    let mac = item.sops().and_then(|block| block.find("mac")).and_then(|mac| mac.text());
-    let is_stated = |mac| opened.iter().any(|(_, opened)| opened.states_mac(mac));
+    let mac =
+        item.sops().and_then(|block| block.read(|block| Some(block.find("mac")?.text()?.to_owned()))?);
+    let is_stated = |mac: String| opened.iter().any(|(_, opened)| opened.states_mac(&mac));
     if mac.is_none_or(is_stated) || first.code != Code::NotInOrigin {
         return foreign;
     }

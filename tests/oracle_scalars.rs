@@ -20,7 +20,7 @@ use std::{env, fs, thread};
 
 use krm_sops::diagnostics::Code;
 use krm_sops::secret::{DataKey, SecretBytes};
-use krm_sops::sops::{Format, SealedFile};
+use krm_sops::sops::{Cipher, Format, SealedFile};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
@@ -132,7 +132,7 @@ fn is_authentic(text: &str) -> bool {
     let Ok(file) = SealedFile::parse(text, Format::Yaml) else { return false };
     let wrapped = &file.metadata.groups[0][0].wrapped;
     let key = SecretBytes::new(base64_simd::STANDARD.decode_to_vec(wrapped).unwrap());
-    file.open(&DataKey::new(&key).unwrap()).mac.is_ok()
+    file.open(&Cipher::new(&DataKey::new(&key).unwrap())).mac.is_ok()
 }
 
 fn is_refused(text: &str) -> bool {

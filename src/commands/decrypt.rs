@@ -31,7 +31,7 @@ pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
     };
     let outcome = runtime.block_on(run(Request { input: &input, config, base }, &Disk, keys));
     say(&outcome.diagnostics);
-    let written = edge::write_stdout(&outcome.stdout);
+    let written = edge::write_stdout(outcome.stdout.pieces());
     if written && !outcome.refused { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

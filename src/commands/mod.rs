@@ -25,7 +25,7 @@ pub fn refuse(problem: Problem) -> ExitCode {
 /// Ends with a text on stdout.
 #[must_use]
 pub fn print(text: &str) -> ExitCode {
-    if edge::write_stdout(text) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if edge::write_stdout([text].into_iter()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Writes all that there is to say to stderr: kustomize shows no results, so it must be enough.

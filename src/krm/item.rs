@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sealed::{SealedComment, SealedScalar};
-use super::{Source, column};
+use super::{Block, Source, block, column};
 use crate::diagnostics::ItemName;
 use crate::field_path::{FieldPath, Step};
 use crate::yaml::{Comment, Content, Node};
@@ -23,7 +23,8 @@ pub struct Item<'i> {
 
 impl<'i> Item<'i> {
     /// The resource that a mapping is; `index` is its zero-based position in the input.
-    pub(super) fn new(node: Node<'i>, index: usize, json: bool, source: Arc<Source<'i>>) -> Self {
+    pub(super) fn new(mut node: Node<'i>, index: usize, json: bool, source: Arc<Source<'i>>) -> Self {
+        block::hollow(&mut node, source.text);
         let metadata = node.find("metadata");
         let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or_default().to_owned();
         let name = ItemName {
@@ -42,7 +43,7 @@ impl<'i> Item<'i> {
         &self.name
     }
 
-    /// The mapping that it is.
+    /// The mapping that it is. What is in its `sops` block may be left out, see [`Item::sops`].
     #[must_use]
     pub fn node(&self) -> &Node<'i> {
         &self.node
@@ -74,8 +75,8 @@ impl<'i> Item<'i> {
 
     /// Its `sops` block: the entry of that name at the top, where that is a mapping.
     #[must_use]
-    pub fn sops(&self) -> Option<&Node<'i>> {
-        self.node.find(SOPS).filter(|node| matches!(node.content, Content::Mapping { .. }))
+    pub fn sops(&self) -> Option<Block<'_>> {
+        Block::new(self.node.find(SOPS)?, self.source.text)
     }
 
     /// Its encrypted values, outside the `sops` block, in document order.
@@ -101,7 +102,7 @@ impl<'i> Item<'i> {
 
     /// Shows everything outside the `sops` block.
     pub(super) fn walk<'n>(&'n self, see: &mut impl FnMut(&Trail<'n>, Holder, Seen<'n, 'i>)) {
-        let skip = self.sops().map(|sops| sops.range.start);
+        let skip = self.sops().map(|sops| sops.range().start);
         let holder = Holder { flow: false, indent: 0 };
         Walk { text: self.source.text, skip, see }.node(&self.node, holder, &mut Trail::default());
     }

@@ -5,6 +5,7 @@
 //! This module knows YAML and the KRM specification. Of SOPS it knows only how a ciphertext begins and that its metadata
 //! stands under `sops`.
 
+mod block;
 mod data;
 mod item;
 mod removal;
@@ -13,11 +14,12 @@ mod results;
 mod sealed;
 mod splice;
 
+pub use block::Block;
 pub use data::{DataEdits, DataField, Section};
 pub use item::{Item, Trail};
 pub use resource_list::{Form, Input};
 pub use sealed::{SealedComment, SealedScalar};
-pub use splice::Edits;
+pub use splice::{Edits, Spliced};
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -168,7 +168,7 @@ impl<'i> Entries<'_, '_, 'i> {
 }
 
 /// Whether the last line of a node is a block scalar's.
-fn ends_in_block_scalar(node: &Node) -> bool {
+pub(super) fn ends_in_block_scalar(node: &Node) -> bool {
     match &node.content {
         Content::Scalar { style, .. } => matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
         Content::Mapping { entries, .. } => {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Item, Source};
+use super::{Item, Source, block};
 use crate::diagnostics::{Code, Problem};
 use crate::yaml::{self, Content, Document, Node, ScalarStyle};
 
@@ -51,7 +51,7 @@ impl<'i> Input<'i> {
     /// `bad-input`: no YAML, a document or item that is no mapping, or a `ResourceList` that is not alone.
     pub fn parse(text: &'i str) -> Result<Self, Problem> {
         refuse_old_line_breaks(text)?;
-        let mut documents = yaml::parse(text).map_err(|error| {
+        let mut documents = hollow_documents(text).map_err(|error| {
             let yaml::ParseError { what, line, column } = error;
             bad_input("the input is not YAML that can be read")
                 .because(format!("line {line}, column {column}: {what}"))
@@ -73,7 +73,7 @@ impl<'i> Input<'i> {
     pub fn documents(text: &'i str) -> Result<Self, Problem> {
         refuse_old_line_breaks(text)?;
         let mut documents =
-            yaml::parse(text).map_err(|_| bad_input("a file is not YAML that can be read"))?;
+            hollow_documents(text).map_err(|_| bad_input("a file is not YAML that can be read"))?;
         documents.retain(|document| !is_null(&document.root));
         let source = Arc::new(Source::new(text, documents.iter().map(|document| &document.root)));
         Self::stream(documents, source)
@@ -152,6 +152,18 @@ impl<'i> Input<'i> {
         }
         Ok(())
     }
+}
+
+/// The documents of a text, each without what is in its `sops` block as soon as it is read.
+fn hollow_documents<'i>(text: &'i str) -> Result<Vec<Document<'i>>, yaml::ParseError> {
+    let parts = yaml::in_parts(text, |documents| {
+        let hollow = |mut document: Document<'i>| {
+            block::hollow(&mut document.root, text);
+            document
+        };
+        documents.map(|document| document.map(hollow)).collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// A carriage return alone breaks a line in YAML, and nobody writes it. Lines are what is cut out here, so what would be

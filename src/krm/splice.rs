@@ -134,24 +134,64 @@ impl Edits {
         self.0.push(Edit { range, text });
     }
 
-    /// The text with all changes made; every other byte is as it came. It is allocated once, at its exact size, so that
-    /// no copy of a plaintext is left behind.
+    /// One change in the place of all those of an item: the plaintexts move into a part of the output, and are wiped where they
+    /// were.
+    #[must_use]
+    pub fn settled(self, item: &Item) -> Self {
+        let text = item.source.text;
+        let spliced = self.splice(text);
+        let start = spliced.edits.first().map(|edit| edit.range.start);
+        let Some(range) = start.map(|start| start..spliced.end()) else { return Self::new() };
+        let settled = exact(|sink| spliced.pieces_in(range.clone()).for_each(sink));
+        Self(vec![Edit { range, text: settled }])
+    }
+
+    /// The text with all changes made; every other byte is as it came.
     ///
     /// Of changes that overlap, those that start first win: what is removed with an entry needs no change any more.
     #[must_use]
-    pub fn apply(mut self, text: &str) -> Zeroizing<String> {
+    pub fn splice(mut self, text: &str) -> Spliced<'_> {
         self.0.sort_by_key(|edit| (edit.range.start, edit.range.end));
-        exact(|sink| {
-            let mut done = 0;
-            for Edit { range, text: new } in &self.0 {
-                if range.start >= done {
-                    sink(text.get(done..range.start).unwrap_or_default());
-                    sink(new);
-                }
-                done = done.max(range.end);
-            }
-            sink(text.get(done..).unwrap_or_default());
-        })
+        Spliced { text, edits: self.0 }
+    }
+
+    /// Likewise, in one piece. It is allocated once, at its exact size, so that no copy of a plaintext is left behind.
+    #[must_use]
+    pub fn apply(self, text: &str) -> Zeroizing<String> {
+        let spliced = self.splice(text);
+        exact(|sink| spliced.pieces().for_each(sink))
+    }
+}
+
+/// A text with changes made. What has not changed is not copied.
+#[derive(Debug, Default)]
+pub struct Spliced<'t> {
+    text: &'t str,
+    edits: Vec<Edit>,
+}
+
+impl Spliced<'_> {
+    /// Its pieces, one behind the other.
+    pub fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.pieces_in(0..self.text.len())
+    }
+
+    /// Those of a range in which all edits lie.
+    fn pieces_in(&self, range: Range<usize>) -> impl Iterator<Item = &str> {
+        let rest = self.text.get(self.end().max(range.start)..range.end).unwrap_or_default();
+        let mut done = range.start;
+        let changed = self.edits.iter().flat_map(move |Edit { range, text: new }| {
+            let pieces = (range.start >= done)
+                .then(|| [self.text.get(done..range.start).unwrap_or_default(), new.as_str()]);
+            done = done.max(range.end);
+            pieces.into_iter().flatten()
+        });
+        changed.chain([rest])
+    }
+
+    /// Where the last edit ends.
+    fn end(&self) -> usize {
+        self.edits.iter().map(|edit| edit.range.end).max().unwrap_or_default()
     }
 }
 

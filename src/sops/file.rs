@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::detect::{Ciphertext, detect};
 use super::leaves::{Gatherer, gather, no_yaml};
-use super::mac::Mac;
+use super::mac::{Mac, hashed};
 use super::metadata::Metadata;
 use super::scalar::Scalar;
 use super::tree::{Entries, MERGE, Tree};
@@ -16,10 +16,10 @@ use super::{dotenv, flat, ini, json};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::parallel;
-use crate::secret::{DataKey, Plaintext, ValueType};
+use crate::secret::{Plaintext, SecretBuffer, ValueType};
 
 /// The key of SOPS' own block, in the root mapping of each document.
-const BLOCK: &str = "sops";
+pub(super) const BLOCK: &str = "sops";
 
 /// How many leaves are worth a thread.
 const LEAVES_AT_ONCE: usize = 1024;
@@ -69,9 +69,10 @@ impl Format {
 pub struct SealedFile {
     /// What its `sops` block claims.
     pub metadata: Metadata,
-    leaves: Vec<Leaf>,
+    /// Its leaves in document order, in the parts in which they were read: to move them together would take as much memory again.
+    parts: Vec<Vec<Leaf>>,
     /// The positions of encrypted leaves, each behind its authentication tag, in order.
-    by_tag: Vec<([u8; 16], usize)>,
+    by_tag: Vec<([u64; 2], usize)>,
     /// The positions of plain leaves that look like encrypted ones.
     claims: Vec<usize>,
 }
@@ -109,11 +110,9 @@ impl fmt::Debug for LeafContent {
     }
 }
 
-/// The content of a file, decrypted.
+/// What came of decrypting a file. The plaintexts are not kept: see [`SealedFile::reveal`].
 #[derive(Debug)]
 pub struct Unsealed {
-    /// For each leaf, in the order of [`SealedFile::leaves`]: its plaintext, where it was encrypted and could be opened.
-    pub values: Vec<Option<Plaintext>>,
     /// `value-corrupt` for each value that could not be opened.
     pub corrupt: Vec<Problem>,
     /// Whether the MAC is right: else `mac-missing` or `mac-mismatch`. Only `Ok` says that nothing in the file has been
@@ -128,7 +127,7 @@ impl SealedFile {
     /// `not-encrypted`: there is no `sops` block in the first document. `bad-metadata`: the block is wrong, or the file
     /// is none that SOPS reads.
     pub fn parse(text: &str, format: Format) -> Result<Self, Problem> {
-        let (metadata, leaves) = match format {
+        let (metadata, parts) = match format {
             Format::Yaml => gather(text)?,
             Format::Json | Format::Dotenv | Format::Ini => {
                 let (documents, block) = read(text, format)?;
@@ -138,7 +137,7 @@ impl SealedFile {
                     gatherer.add(entries);
                 }
                 let (leaves, _) = gatherer.done();
-                (metadata, leaves)
+                (metadata, vec![leaves])
             }
         };
         let tag = |leaf: &Leaf| match &leaf.content {
@@ -146,17 +145,28 @@ impl SealedFile {
             LeafContent::Plain(_) => None,
         };
         let mut by_tag: Vec<_> =
-            leaves.iter().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
+            parts.iter().flatten().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
         by_tag.sort_unstable();
-        let is_claim = |at: &usize| leaves.get(*at).is_some_and(Leaf::claims_encryption);
-        let claims = (0..leaves.len()).filter(is_claim).collect();
-        Ok(Self { metadata, leaves, by_tag, claims })
+        let claims = parts.iter().flatten().enumerate().filter(|(_, leaf)| leaf.claims_encryption());
+        let claims = claims.map(|(at, _)| at).collect();
+        Ok(Self { metadata, parts, by_tag, claims })
     }
 
     /// Its leaves, in document order.
+    pub fn leaves(&self) -> impl Iterator<Item = &Leaf> {
+        self.parts.iter().flatten()
+    }
+
+    /// The leaf at a position among [`SealedFile::leaves`].
     #[must_use]
-    pub fn leaves(&self) -> &[Leaf] {
-        &self.leaves
+    pub fn leaf(&self, mut at: usize) -> Option<&Leaf> {
+        for part in &self.parts {
+            match part.get(at) {
+                Some(leaf) => return Some(leaf),
+                None => at -= part.len(),
+            }
+        }
+        None
     }
 
     /// The positions of the leaves whose text is exactly this, which is that of an encrypted value or looks like one, under the keys of this path, in whichever
@@ -176,7 +186,8 @@ impl SealedFile {
         keys: impl Iterator<Item = &'p str> + Clone + 's,
         text: &'s str,
     ) -> impl Iterator<Item = usize> + 's {
-        let tag = EncryptedValue::tag_of(text);
+        let sealed = EncryptedValue::parse(text).ok();
+        let tag = sealed.as_ref().map(EncryptedValue::tag);
         let start =
             tag.map_or(self.by_tag.len(), |tag| self.by_tag.partition_point(|(other, _)| *other < tag));
         let from_there = self.by_tag.get(start..).unwrap_or_default().iter();
@@ -184,8 +195,14 @@ impl SealedFile {
             .take_while(move |(other, _)| Some(*other) == tag)
             .map(|(_, at)| *at)
             .chain(self.claims.iter().copied())
-            .filter(move |at| claimed_text(&self.leaves, *at) == Some(text))
-            .filter(move |at| self.leaves.get(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
+            .filter(move |at| {
+                self.leaf(*at).is_some_and(|leaf| match (&leaf.content, &sealed) {
+                    (LeafContent::Encrypted(own), Some(sealed)) => own == sealed,
+                    (LeafContent::Encrypted(_), None) => false,
+                    (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
+                })
+            })
+            .filter(move |at| self.leaf(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
     }
 
     /// Checks all that needs no key: that there is a MAC, and that what the selector covers is encrypted.
@@ -194,11 +211,8 @@ impl SealedFile {
     /// `mac-missing`, `value-corrupt` (for what looks encrypted and is malformed), `value-not-encrypted`: each at most
     /// once, naming all places.
     pub fn check_structure(&self) -> Result<(), Vec<Problem>> {
-        let (malformed, plain): (Vec<&Leaf>, Vec<&Leaf>) = self
-            .leaves
-            .iter()
-            .filter(|leaf| leaf.must_be_encrypted())
-            .partition(|leaf| leaf.claims_encryption());
+        let (malformed, plain): (Vec<&Leaf>, Vec<&Leaf>) =
+            self.leaves().filter(|leaf| leaf.must_be_encrypted()).partition(|leaf| leaf.claims_encryption());
         let problems: Vec<Problem> = [
             self.metadata.mac.is_none().then(mac_missing),
             places(&malformed).map(|places| {
@@ -219,62 +233,74 @@ impl SealedFile {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// Decrypts every encrypted value, and computes the MAC beside it.
+    /// Decrypts every encrypted value, and computes the MAC beside it. Only a few plaintexts are there at any time: each is
+    /// wiped when it has been hashed.
     #[must_use]
-    pub fn open(&self, key: &DataKey) -> Unsealed {
-        let cipher = Cipher::new(key);
+    pub fn open(&self, cipher: &Cipher) -> Unsealed {
         let mut mac = Mac::new(self.metadata.mac_only_encrypted);
-        let mut values = Vec::with_capacity(self.leaves.len());
-        let mut corrupt = Vec::new();
-        // What looks encrypted, cannot be opened, and might be meant to be plain: the MAC tells.
-        let mut doubtful = Vec::new();
-        for (leaf, opened) in self.leaves.iter().zip(self.decrypt(&cipher)) {
-            let value = match (&leaf.content, opened) {
-                (LeafContent::Plain(scalar), _) => {
-                    self.hash_plain(&mut mac, scalar);
-                    None
-                }
-                (LeafContent::Encrypted(_), Some(Ok(comment))) if comment.kind() == ValueType::Comment => {
-                    corrupt.push(comment_in_list(leaf));
-                    None
-                }
-                (LeafContent::Encrypted(_), Some(Ok(plaintext))) => {
-                    hash_sealed(&mut mac, &plaintext);
-                    Some(plaintext)
-                }
-                (LeafContent::Encrypted(sealed), refused) => {
-                    let problems = if leaf.covered.is_some() { &mut corrupt } else { &mut doubtful };
-                    problems.extend(refused.and_then(Result::err).map(|problem| problem.at(&leaf.path)));
-                    self.hash_plain(&mut mac, &Scalar::Text(Cow::Borrowed(sealed.as_str().as_bytes())));
-                    None
-                }
-            };
-            values.push(value);
-        }
-        let mac = self.check_mac(mac, &cipher);
+        let (mut corrupt, mut doubtful) = (Vec::new(), Vec::new());
+        let few: Vec<&[Leaf]> = self.parts.iter().flat_map(|part| part.chunks(LEAVES_AT_ONCE)).collect();
+        let take = |mut opened: OpenedLeaves| {
+            mac.take(&opened.hashed);
+            corrupt.append(&mut opened.corrupt);
+            doubtful.append(&mut opened.doubtful);
+        };
+        parallel::in_order(&few, |few| self.open_leaves(few, cipher), take);
+        let mac = self.check_mac(mac, cipher);
         if mac.is_err() {
             corrupt.append(&mut doubtful);
         }
-        Unsealed { values, corrupt, mac }
+        Unsealed { corrupt, mac }
     }
 
-    /// What comes of each leaf that is encrypted, in their order. The MAC is one long hash; this is not.
-    fn decrypt(&self, cipher: &Cipher<'_>) -> impl Iterator<Item = Option<Result<Plaintext, Problem>>> {
-        let open = |leaf: &Leaf| match &leaf.content {
-            LeafContent::Encrypted(sealed) => Some(cipher.open(sealed, &leaf.path.aad())),
-            LeafContent::Plain(_) => None,
+    fn open_leaves(&self, leaves: &[Leaf], cipher: &Cipher) -> OpenedLeaves {
+        let mut opened = OpenedLeaves {
+            hashed: SecretBuffer::with_capacity(leaves.iter().map(Leaf::length).sum()),
+            corrupt: Vec::new(),
+            doubtful: Vec::new(),
         };
-        let few: Vec<&[Leaf]> = self.leaves.chunks(LEAVES_AT_ONCE).collect();
-        parallel::map(&few, |few| few.iter().map(open).collect::<Vec<_>>()).into_iter().flatten()
+        for leaf in leaves {
+            let sealed = match &leaf.content {
+                LeafContent::Encrypted(sealed) => sealed,
+                LeafContent::Plain(scalar) => {
+                    self.hash_plain(scalar, &mut opened.hashed);
+                    continue;
+                }
+            };
+            match hash_sealed(sealed, &leaf.path.aad(), cipher, &mut opened.hashed) {
+                Ok(()) if sealed.kind() == ValueType::Comment => opened.corrupt.push(comment_in_list(leaf)),
+                Ok(()) => {}
+                Err(problem) => {
+                    let is_doubtful = leaf.covered.is_none();
+                    let problems = if is_doubtful { &mut opened.doubtful } else { &mut opened.corrupt };
+                    problems.push(problem.at(&leaf.path));
+                    let text = sealed.to_text();
+                    self.hash_plain(&Scalar::Text(Cow::Borrowed(text.as_bytes())), &mut opened.hashed);
+                }
+            }
+        }
+        opened
     }
 
-    fn hash_plain(&self, mac: &mut Mac, scalar: &Scalar<'_>) {
-        if !self.metadata.mac_only_encrypted {
-            mac.add(scalar);
+    /// The plaintext of a leaf; `None` where it is plain, or cannot be opened as a value.
+    #[must_use]
+    pub fn reveal(&self, at: usize, cipher: &Cipher) -> Option<Plaintext> {
+        let leaf = self.leaf(at)?;
+        match &leaf.content {
+            LeafContent::Encrypted(sealed) if sealed.kind() != ValueType::Comment => {
+                cipher.open(sealed, &leaf.path.aad()).ok()
+            }
+            _ => None,
         }
     }
 
-    fn check_mac(&self, computed: Mac, cipher: &Cipher<'_>) -> Result<(), Problem> {
+    fn hash_plain(&self, scalar: &Scalar<'_>, onto: &mut SecretBuffer) {
+        if !self.metadata.mac_only_encrypted {
+            hashed(scalar, onto);
+        }
+    }
+
+    fn check_mac(&self, computed: Mac, cipher: &Cipher) -> Result<(), Problem> {
         let Some(stated) = &self.metadata.mac else { return Err(mac_missing()) };
         let mismatch = |cause| {
             Problem::new(Code::MacMismatch, "the file's MAC does not fit its values")
@@ -296,9 +322,9 @@ impl Leaf {
     /// `None` for a null, which SOPS neither encrypts nor hashes.
     pub(super) fn new(
         document: usize,
-        path: &Arc<FieldPath>,
+        path: Arc<FieldPath>,
         covered: Option<bool>,
-        scalar: Scalar<'static>,
+        scalar: Scalar<'_>,
     ) -> Option<Self> {
         if scalar == Scalar::Null {
             return None;
@@ -307,14 +333,23 @@ impl Leaf {
             .as_str()
             .filter(|text| covered != Some(false) && EncryptedValue::is_claimed_by(text))
             .and_then(|text| EncryptedValue::parse(text).ok());
-        let content = sealed.map_or_else(|| LeafContent::Plain(scalar), LeafContent::Encrypted);
-        Some(Self { document, path: Arc::clone(path), content, covered, merged: false })
+        let content = sealed.map_or_else(|| LeafContent::Plain(scalar.into_owned()), LeafContent::Encrypted);
+        Some(Self { document, path, content, covered, merged: false })
     }
 
     /// Whether an item has the leaf under these keys, as it is or merged.
     fn stands_under<'p>(&self, keys: &(impl Iterator<Item = &'p str> + Clone)) -> bool {
         let merged = || self.path.keys().filter(|key| *key != MERGE).eq(keys.clone());
         self.path.keys().eq(keys.clone()) || (self.merged && merged())
+    }
+
+    /// How much of it is hashed, give or take what numbers are longer as text.
+    fn length(&self) -> usize {
+        match &self.content {
+            LeafContent::Encrypted(sealed) => sealed.length(),
+            LeafContent::Plain(Scalar::Text(bytes)) => bytes.len(),
+            LeafContent::Plain(_) => 0,
+        }
     }
 
     /// SOPS leaves an empty string as it is.
@@ -337,16 +372,33 @@ impl Leaf {
     }
 }
 
-fn hash_sealed(mac: &mut Mac, plaintext: &Plaintext) {
-    if let Some(scalar) = Scalar::of_sealed(plaintext.kind(), plaintext.expose()) {
-        mac.add(&scalar);
-    }
+/// What came of some leaves that follow each other.
+struct OpenedLeaves {
+    /// What the MAC takes in of them.
+    hashed: SecretBuffer,
+    corrupt: Vec<Problem>,
+    /// What looks encrypted, cannot be opened, and might be meant to be plain: the MAC tells.
+    doubtful: Vec<Problem>,
 }
 
-fn claimed_text(leaves: &[Leaf], at: usize) -> Option<&str> {
-    match &leaves.get(at)?.content {
-        LeafContent::Encrypted(sealed) => Some(sealed.as_str()),
-        LeafContent::Plain(scalar) => scalar.as_str().filter(|text| EncryptedValue::is_claimed_by(text)),
+/// Adds what is hashed of an encrypted value; nothing of a comment.
+fn hash_sealed(
+    sealed: &EncryptedValue,
+    aad: &str,
+    cipher: &Cipher,
+    onto: &mut SecretBuffer,
+) -> Result<(), Problem> {
+    match sealed.kind() {
+        // Nearly all of them: as they are.
+        ValueType::Str | ValueType::Bytes => cipher.open_onto(sealed, aad, onto),
+        ValueType::Comment => cipher.open(sealed, aad).map(drop),
+        ValueType::Int | ValueType::Float | ValueType::Bool | ValueType::Time => {
+            let plaintext = cipher.open(sealed, aad)?;
+            if let Some(scalar) = Scalar::of_sealed(plaintext.kind(), plaintext.expose()) {
+                hashed(&scalar, onto);
+            }
+            Ok(())
+        }
     }
 }
 

@@ -3,21 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::file::{Leaf, metadata_of, root_entries, take_block};
+use super::file::{BLOCK, Leaf, metadata_of, root_entries, take_block};
 use super::metadata::Metadata;
-use super::tree::{Entries, MERGE, Tree};
+use super::tree::{Entries, Hop, MERGE, Tree, each_scalar};
 use crate::diagnostics::{Code, Problem};
-use crate::field_path::FieldPath;
-use crate::yaml::{self, Document, Documents, ParseError, in_parts};
+use crate::field_path::{FieldPath, Step};
+use crate::selector::Selector;
+use crate::yaml::{self, Content, Document, Documents, ParseError, in_parts};
 
 /// How SOPS writes a merge key. A key `<<` without the tag is one like any other.
 const MERGE_KEY: &str = "!!merge <<";
 
-/// The metadata and leaves of a YAML file. A large file of many documents is read by several threads.
+/// The metadata of a YAML file, and its leaves in parts. A large file of many documents is read by several threads.
 ///
 /// # Errors
 /// See [`super::SealedFile::parse`].
-pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
+pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Vec<Leaf>>), Problem> {
     let has_merge_keys = text.contains(MERGE_KEY);
     // The first document's block counts for all parts; whichever comes first reads it.
     let of_first = OnceLock::new();
@@ -51,18 +52,18 @@ pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Leaf>), Problem> {
         }
     };
     let parts = in_parts(text, read).map_err(|error| no_yaml(&error))?;
-    let mut leaves = Vec::new();
+    let mut all = Vec::with_capacity(parts.len());
     let mut before = 0;
     for part in parts {
-        let (mut of_part, documents) = part?;
-        for leaf in &mut of_part {
+        let (mut leaves, documents) = part?;
+        for leaf in &mut leaves {
             leaf.document += before;
         }
-        leaves.append(&mut of_part);
+        all.push(leaves);
         before += documents;
     }
     let metadata = of_first.into_inner().unwrap_or_else(|| metadata_of(Vec::new()))?;
-    Ok((metadata, leaves))
+    Ok((metadata, all))
 }
 
 /// The leaves of a part, and how many documents it has.
@@ -75,14 +76,8 @@ fn add_all(mut gatherer: Gatherer<'_>, documents: Documents<'_>) -> Result<Part,
         if refused.is_some() {
             continue;
         }
-        match entries_of(&document) {
-            Ok(mut entries) => {
-                // Every document has the block, and that of the first one counts.
-                take_block(&mut entries);
-                gatherer.add(entries);
-            }
-            Err(problem) => refused = Some(problem),
-        }
+        // Every document has the block, and that of the first one counts.
+        refused = gatherer.add_document(&document).err();
     }
     Ok(refused.map_or_else(|| Ok(gatherer.done()), Err))
 }
@@ -105,17 +100,16 @@ pub(super) fn no_yaml(error: &ParseError) -> Problem {
 
 /// Turns documents into leaves.
 pub(super) struct Gatherer<'m> {
-    metadata: &'m Metadata,
     has_merge_keys: bool,
-    /// The paths so far, and whether the selector covers each: documents of one file are alike.
-    paths: HashMap<FieldPath, (Arc<FieldPath>, Option<bool>)>,
+    paths: Paths<'m>,
     leaves: Vec<Leaf>,
     documents: usize,
 }
 
 impl<'m> Gatherer<'m> {
     pub(super) fn new(metadata: &'m Metadata, has_merge_keys: bool) -> Self {
-        Self { metadata, has_merge_keys, paths: HashMap::new(), leaves: Vec::new(), documents: 0 }
+        let paths = Paths { selector: &metadata.selector, known: HashMap::new(), last: Vec::new() };
+        Self { has_merge_keys, paths, leaves: Vec::new(), documents: 0 }
     }
 
     /// Takes in the next document, without its block.
@@ -126,26 +120,94 @@ impl<'m> Gatherer<'m> {
             root.shadowed(&mut FieldPath::root(), &mut shadowed);
         }
         let (document, has_merge_keys) = (self.documents, self.has_merge_keys);
-        let selector = &self.metadata.selector;
         root.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
             let merged = has_merge_keys && is_merged(path, &shadowed);
-            let (path, covered) = match self.paths.get(path) {
-                Some(known) => known,
-                None => self
-                    .paths
-                    .entry(path.clone())
-                    .or_insert_with(|| (Arc::new(path.clone()), selector.covers(path))),
-            };
-            let leaf = Leaf::new(document, path, *covered, scalar);
+            let (path, covered) = self.paths.of(path);
+            let leaf = Leaf::new(document, path, covered, scalar);
             self.leaves.extend(leaf.map(|leaf| Leaf { merged, ..leaf }));
         });
         self.documents += 1;
+    }
+
+    /// Takes in the next document as it was read; what is in its block is of no account.
+    fn add_document(&mut self, document: &Document<'_>) -> Result<(), Problem> {
+        if self.has_merge_keys || !matches!(document.root.content, Content::Mapping { .. }) {
+            let mut entries = entries_of(document)?;
+            take_block(&mut entries);
+            self.add(entries);
+            return Ok(());
+        }
+        let mut position = 0;
+        each_scalar(&document.root, |trail, scalar| {
+            if !matches!(trail.first(), Some(Hop::Key { key, .. }) if key == BLOCK) {
+                let (path, covered) = self.paths.at(position, trail);
+                self.leaves.extend(Leaf::new(self.documents, path, covered, scalar));
+                position += 1;
+            }
+        })?;
+        self.documents += 1;
+        Ok(())
     }
 
     /// The leaves, and how many documents they are of.
     pub(super) fn done(self) -> (Vec<Leaf>, usize) {
         (self.leaves, self.documents)
     }
+}
+
+/// A path, and whether the selector covers it.
+type Known = (Arc<FieldPath>, Option<bool>);
+
+/// The paths so far: documents of one file are alike.
+struct Paths<'m> {
+    selector: &'m Selector,
+    known: HashMap<FieldPath, Known>,
+    /// Those of the scalars of the last document, by their position: nearly always, the next one has the same.
+    last: Vec<Known>,
+}
+
+impl Paths<'_> {
+    fn of(&mut self, path: &FieldPath) -> Known {
+        if let Some(known) = self.known.get(path) {
+            return known.clone();
+        }
+        let known = (Arc::new(path.clone()), self.selector.covers(path));
+        self.known.insert(path.clone(), known.clone());
+        known
+    }
+
+    /// The path of a document's next scalar.
+    fn at(&mut self, position: usize, trail: &[Hop<'_>]) -> Known {
+        if let Some(known) = self.last.get(position).filter(|(path, _)| leads_to(trail, path)) {
+            return known.clone();
+        }
+        let known = self.of(&path_of(trail));
+        match self.last.get_mut(position) {
+            Some(last) => *last = known.clone(),
+            None => self.last.push(known.clone()),
+        }
+        known
+    }
+}
+
+fn path_of(trail: &[Hop<'_>]) -> FieldPath {
+    let mut path = FieldPath::root();
+    for hop in trail {
+        path.push(match hop {
+            Hop::Key { key, .. } => Step::Key(key.clone().into_owned()),
+            Hop::Index(index) => Step::Index(*index),
+        });
+    }
+    path
+}
+
+fn leads_to(trail: &[Hop<'_>], path: &FieldPath) -> bool {
+    let is_same = |(hop, step): (&Hop<'_>, &Step)| match (hop, step) {
+        (Hop::Key { key, .. }, Step::Key(other)) => key == other,
+        (Hop::Index(index), Step::Index(other)) => index == other,
+        _ => false,
+    };
+    trail.len() == path.steps().len() && trail.iter().zip(path.steps()).all(is_same)
 }
 
 /// Whether what stands there is merged into the mapping around `<<`, and not `shadowed`.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::number;
 use super::scalar::Scalar;
+use crate::secret::SecretBuffer;
 
 /// What the hash starts with where it covers encrypted values only, so that the two kinds of MAC never agree:
 /// the SHA-256 of `sops` (`MACOnlyEncryptedInitialization` in sops' `sops.go`).
@@ -28,17 +29,9 @@ impl Mac {
         Self(hash)
     }
 
-    /// Takes in the next value. Values are not delimited: SOPS does not do it either (`ToBytes` in sops' `sops.go`).
-    pub(super) fn add(&mut self, value: &Scalar<'_>) {
-        match value {
-            Scalar::Null => {}
-            Scalar::Text(bytes) => self.0.update(bytes),
-            Scalar::Int(number) => self.0.update(number::decimal(*number).as_bytes()),
-            Scalar::Float(number) => self.0.update(number::fixed(*number).as_bytes()),
-            Scalar::Bool(true) => self.0.update("True"),
-            Scalar::Bool(false) => self.0.update("False"),
-            Scalar::Time(time) => self.0.update(time.to_nanoseconds().as_bytes()),
-        }
+    /// Takes in what [`hashed`] made of the next values.
+    pub(super) fn take(&mut self, hashed: &SecretBuffer) {
+        self.0.update(hashed.expose());
     }
 
     /// Whether this is the MAC that the file states, in upper-case hex. Takes the same time whatever they are.
@@ -48,6 +41,19 @@ impl Mac {
         let difference =
             digits.zip(stated).fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs));
         stated.len() == 2 * digest.len() && black_box(difference) == 0
+    }
+}
+
+/// Adds what is hashed of a value. Values are not delimited: SOPS does not do it either (`ToBytes` in sops' `sops.go`).
+pub(super) fn hashed(value: &Scalar<'_>, onto: &mut SecretBuffer) {
+    match value {
+        Scalar::Null => {}
+        Scalar::Text(bytes) => onto.extend(bytes),
+        Scalar::Int(number) => onto.extend(number::decimal(*number).as_bytes()),
+        Scalar::Float(number) => onto.extend(number::fixed(*number).as_bytes()),
+        Scalar::Bool(true) => onto.extend(b"True"),
+        Scalar::Bool(false) => onto.extend(b"False"),
+        Scalar::Time(time) => onto.extend(time.to_nanoseconds().as_bytes()),
     }
 }
 
@@ -67,9 +73,11 @@ mod tests {
 
     fn is(only_encrypted: bool, values: &[Scalar<'_>], stated: &str) -> bool {
         let mut mac = Mac::new(only_encrypted);
+        let mut buffer = SecretBuffer::default();
         for value in values {
-            mac.add(value);
+            hashed(value, &mut buffer);
         }
+        mac.take(&buffer);
         mac.is(stated.as_bytes())
     }
 

@@ -10,7 +10,7 @@ use super::value::EncryptedValue;
 use super::{dotenv, ini};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
-use crate::secret::Held;
+use crate::secret::Plaintext;
 use crate::yaml::emit::exact;
 
 mod go_json;
@@ -25,10 +25,10 @@ pub trait Reveal {
     ///
     /// # Errors
     /// It has none there.
-    fn value(&self, path: &FieldPath, text: &str) -> Result<Held<'_>, Problem>;
+    fn value(&self, path: &FieldPath, text: &str) -> Result<Plaintext, Problem>;
 
     /// The comment that this text is the ciphertext of, below these keys. `None`: it cannot be opened, and stays as it is.
-    fn comment(&self, path: &FieldPath, text: &str) -> Option<Held<'_>>;
+    fn comment(&self, path: &FieldPath, text: &str) -> Option<Plaintext>;
 }
 
 /// How a printed file is to look.

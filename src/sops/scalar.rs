@@ -55,12 +55,12 @@ impl fmt::Display for Unreadable {
     }
 }
 
-impl Scalar<'static> {
+impl<'t> Scalar<'t> {
     /// Types a YAML scalar; `tag` is its resolved tag.
     ///
     /// # Errors
     /// SOPS refuses such a scalar, or would drop it.
-    pub fn of_yaml(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Self, Unreadable> {
+    pub fn of_yaml(text: &'t str, style: ScalarStyle, tag: Option<&str>) -> Result<Self, Unreadable> {
         let typed = match tag.map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag)) {
             None | Some("!") if style != ScalarStyle::Plain => Natural::Text,
             None | Some("!") => natural(text, true),
@@ -90,7 +90,7 @@ impl Scalar<'static> {
         };
         match typed {
             Natural::Null => Ok(Self::Null),
-            Natural::Text => Ok(Self::Text(Cow::Owned(text.as_bytes().to_vec()))),
+            Natural::Text => Ok(Self::Text(Cow::Borrowed(text.as_bytes()))),
             Natural::Int(number) => Ok(Self::Int(number)),
             Natural::Unsigned => Err(Unreadable::Unsigned),
             Natural::Float(number) => Ok(Self::Float(number)),
@@ -99,9 +99,20 @@ impl Scalar<'static> {
             Natural::Time(_) => Err(Unreadable::TimeZone),
         }
     }
-}
 
-impl<'t> Scalar<'t> {
+    /// The same, with a text of its own.
+    #[must_use]
+    pub(super) fn into_owned(self) -> Scalar<'static> {
+        match self {
+            Self::Null => Scalar::Null,
+            Self::Text(bytes) => Scalar::Text(Cow::Owned(bytes.into_owned())),
+            Self::Int(number) => Scalar::Int(number),
+            Self::Float(number) => Scalar::Float(number),
+            Self::Bool(truth) => Scalar::Bool(truth),
+            Self::Time(time) => Scalar::Time(time),
+        }
+    }
+
     /// Types a decrypted value. `None`: its bytes do not fit the type it was sealed with.
     pub(super) fn of_sealed(kind: ValueType, bytes: &'t [u8]) -> Option<Self> {
         let text = || std::str::from_utf8(bytes).ok();
@@ -254,11 +265,11 @@ mod tests {
     use super::*;
     use crate::secret::SecretBytes;
 
-    fn plain(text: &str) -> Result<Scalar<'static>, Unreadable> {
+    fn plain(text: &str) -> Result<Scalar<'_>, Unreadable> {
         Scalar::of_yaml(text, ScalarStyle::Plain, None)
     }
 
-    fn tagged(tag: &str, text: &str) -> Result<Scalar<'static>, Unreadable> {
+    fn tagged<'t>(tag: &str, text: &'t str) -> Result<Scalar<'t>, Unreadable> {
         Scalar::of_yaml(text, ScalarStyle::Plain, Some(&format!("tag:yaml.org,2002:{tag}")))
     }
 

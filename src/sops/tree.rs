@@ -1,5 +1,6 @@
 //! A document as SOPS sees it: mappings with string keys, lists, typed scalars; aliases expanded, comments left out.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::scalar::Scalar;
@@ -33,9 +34,7 @@ impl Tree {
     /// # Errors
     /// `bad-metadata`, with the field: SOPS refuses such a key or value, or aliases expand to too much.
     pub(super) fn of_yaml(root: &Node<'_>) -> Result<Self, Problem> {
-        let mut anchors = HashMap::new();
-        collect_anchors(root, &mut anchors);
-        Reader { anchors, trail: Vec::new(), depth: 0, aliases: 0, aliased: 0 }.read(root)
+        Reader::of(root).read(root)
     }
 
     /// The value that Go's map would hold for a key: the last of equal ones.
@@ -123,6 +122,18 @@ impl Tree {
     }
 }
 
+/// Shows every scalar of a document in document order, with what leads to it: as [`Tree::of_yaml`] and
+/// [`Tree::for_each_scalar`] do it, without a tree.
+///
+/// # Errors
+/// Those of [`Tree::of_yaml`].
+pub(super) fn each_scalar<'n>(
+    root: &'n Node<'_>,
+    mut see: impl FnMut(&[Hop<'n>], Scalar<'n>),
+) -> Result<(), Problem> {
+    Reader::of(root).show(root, &mut see)
+}
+
 fn collect_anchors<'n, 'i>(node: &'n Node<'i>, anchors: &mut HashMap<usize, &'n Node<'i>>) {
     if let Some(anchor) = node.anchor() {
         anchors.insert(anchor, node);
@@ -148,25 +159,81 @@ struct Reader<'n, 'i> {
 }
 
 /// A step of a [`Reader`], borrowed: most are never told.
-enum Hop<'n> {
-    Key(&'n str),
+pub(super) enum Hop<'n> {
+    Key {
+        key: Cow<'n, str>,
+        /// As it stands in the text; `!!binary` is another way to write a key.
+        written: &'n str,
+    },
     Index(usize),
 }
 
 impl<'n, 'i> Reader<'n, 'i> {
-    fn read(&mut self, node: &'n Node<'i>) -> Result<Tree, Problem> {
+    fn of(root: &'n Node<'i>) -> Self {
+        let mut anchors = HashMap::new();
+        collect_anchors(root, &mut anchors);
+        Self { anchors, trail: Vec::new(), depth: 0, aliases: 0, aliased: 0 }
+    }
+
+    fn show(
+        &mut self,
+        node: &'n Node<'i>,
+        see: &mut impl FnMut(&[Hop<'n>], Scalar<'n>),
+    ) -> Result<(), Problem> {
+        self.enter()?;
+        match &node.content {
+            Content::Scalar { .. } => {
+                let scalar = self.scalar(node)?;
+                see(&self.trail, scalar);
+            }
+            Content::Sequence { items, .. } => {
+                for (index, item) in items.iter().enumerate() {
+                    self.trail.push(Hop::Index(index));
+                    self.show(item, see)?;
+                    self.trail.pop();
+                }
+            }
+            Content::Mapping { entries, .. } => {
+                for entry in entries {
+                    let key = self.key(&entry.key)?;
+                    self.trail.push(Hop::Key { key, written: entry.key.text().unwrap_or_default() });
+                    self.show(&entry.value, see)?;
+                    self.trail.pop();
+                }
+            }
+            Content::Alias(anchor) => {
+                let target = self.target(*anchor)?;
+                self.aliases += 1;
+                self.show(target, see)?;
+                self.aliases -= 1;
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Steps down to a node.
+    fn enter(&mut self) -> Result<(), Problem> {
         self.depth += 1;
         self.aliased += usize::from(self.aliases > 0);
         if self.depth > DEEPEST || self.aliased > MOST_ALIASED {
             return Err(self.refuse("aliases expand to too much"));
         }
+        Ok(())
+    }
+
+    fn target(&self, anchor: usize) -> Result<&'n Node<'i>, Problem> {
+        self.anchors.get(&anchor).copied().ok_or_else(|| self.refuse("an alias has no anchor"))
+    }
+
+    fn read(&mut self, node: &'n Node<'i>) -> Result<Tree, Problem> {
+        self.enter()?;
         let tree = match &node.content {
-            Content::Scalar { .. } => Tree::Scalar(self.scalar(node)?),
+            Content::Scalar { .. } => Tree::Scalar(self.scalar(node)?.into_owned()),
             Content::Sequence { items, .. } => self.list(items)?,
             Content::Mapping { .. } => self.map(node)?,
             Content::Alias(anchor) => {
-                let target =
-                    *self.anchors.get(anchor).ok_or_else(|| self.refuse("an alias has no anchor"))?;
+                let target = self.target(*anchor)?;
                 self.aliases += 1;
                 let tree = self.read(target)?;
                 self.aliases -= 1;
@@ -177,7 +244,7 @@ impl<'n, 'i> Reader<'n, 'i> {
         Ok(tree)
     }
 
-    fn scalar(&self, node: &Node<'_>) -> Result<Scalar<'static>, Problem> {
+    fn scalar(&self, node: &'n Node<'i>) -> Result<Scalar<'n>, Problem> {
         match &node.content {
             Content::Scalar { text, style } => {
                 Scalar::of_yaml(text, *style, node.tag()).map_err(|cause| self.refuse(cause))
@@ -200,17 +267,19 @@ impl<'n, 'i> Reader<'n, 'i> {
         let mut map = Vec::with_capacity(node.entries().len());
         for entry in node.entries() {
             let key = self.key(&entry.key)?;
-            self.trail.push(Hop::Key(entry.key.text().unwrap_or_default()));
+            let written = entry.key.text().unwrap_or_default();
+            self.trail.push(Hop::Key { key: key.clone(), written });
             let value = self.read(&entry.value)?;
             self.trail.pop();
-            map.push((key, value));
+            map.push((key.into_owned(), value));
         }
         Ok(Tree::Map(map))
     }
 
-    fn key(&self, node: &Node<'_>) -> Result<String, Problem> {
+    fn key(&self, node: &'n Node<'i>) -> Result<Cow<'n, str>, Problem> {
         let key = match self.scalar(node)? {
-            Scalar::Text(bytes) => String::from_utf8(bytes.into_owned()).ok(),
+            Scalar::Text(Cow::Borrowed(bytes)) => str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Scalar::Text(Cow::Owned(bytes)) => String::from_utf8(bytes).ok().map(Cow::Owned),
             _ => None,
         };
         key.ok_or_else(|| {
@@ -223,7 +292,7 @@ impl<'n, 'i> Reader<'n, 'i> {
         let mut path = FieldPath::root();
         for hop in &self.trail {
             path.push(match hop {
-                Hop::Key(key) => Step::Key((*key).to_owned()),
+                Hop::Key { written, .. } => Step::Key((*written).to_owned()),
                 Hop::Index(index) => Step::Index(*index),
             });
         }
@@ -236,14 +305,31 @@ mod tests {
     use super::*;
     use crate::yaml;
 
-    /// The scalars of the first document, one a line.
+    /// The scalars of the first document, one a line; with a tree and without, it is the same.
     fn scalars(text: &str) -> Result<Vec<String>, Problem> {
         let documents = yaml::parse(text).unwrap();
-        let mut scalars = Vec::new();
-        Tree::of_yaml(&documents[0].root)?.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
-            scalars.push(format!("{path} {}", scalar.as_str().map_or(format!("{scalar:?}"), str::to_owned)));
+        let line = |path: &FieldPath, scalar: &Scalar<'_>| {
+            format!("{path} {}", scalar.as_str().map_or(format!("{scalar:?}"), str::to_owned))
+        };
+        let mut of_tree = Vec::new();
+        let tree = Tree::of_yaml(&documents[0].root).map(|tree| {
+            tree.for_each_scalar(&mut FieldPath::root(), &mut |path, scalar| {
+                of_tree.push(line(path, &scalar));
+            });
         });
-        Ok(scalars)
+        let mut of_nodes = Vec::new();
+        let nodes = each_scalar(&documents[0].root, |trail, scalar| {
+            let step = |hop: &Hop<'_>| match hop {
+                Hop::Key { key, .. } => Step::Key(key.clone().into_owned()),
+                Hop::Index(index) => Step::Index(*index),
+            };
+            let steps: Vec<Step> = trail.iter().map(step).collect();
+            of_nodes.push(line(&FieldPath::from_steps(&steps), &scalar));
+        });
+        assert_eq!(tree, nodes, "{text}");
+        tree?;
+        assert_eq!(of_tree, of_nodes, "{text}");
+        Ok(of_tree)
     }
 
     #[test]
@@ -285,7 +371,8 @@ mod tests {
         for text in ["{1: x}", "{true: x}", "{~: x}", "{2024-01-02: x}", "{1.5: x}", "{: x}"] {
             assert_eq!(scalars(text).unwrap_err().causes, ["a key is no string"], "{text}");
         }
-        assert_eq!(scalars("{'1': x, yes: y, !!str 2: z}").unwrap(), ["1 x", "yes y", "2 z"]);
+        let odd = "{'1': x, yes: y, !!str 2: z, !!binary aGV5: [!!binary eW91]}";
+        assert_eq!(scalars(odd).unwrap(), ["1 x", "yes y", "2 z", "hey[0] you"]);
     }
 
     #[test]

@@ -1,39 +1,39 @@
 //! Single encrypted values: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`.
 
 use std::fmt;
-use std::ops::Range;
 
 use aes_gcm::aead::consts::{U12, U16, U32};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AeadInOut as _, AesGcm, KeyInit as _, Nonce, Tag};
-use zeroize::Zeroizing;
 
 use super::scalar::Scalar;
 use crate::diagnostics::{Code, Problem};
-use crate::secret::{DataKey, Plaintext, SecretBytes, ValueType};
+use crate::secret::{DataKey, Plaintext, SecretBuffer, ValueType};
 
 /// How a text begins that claims to be an encrypted value.
 pub(super) const CLAIM: &str = "ENC[AES256_GCM,";
 /// What every encrypted value starts with.
 const PREFIX: &str = "ENC[AES256_GCM,data:";
 
-/// A well-formed encrypted value.
-#[derive(Clone, PartialEq, Eq)]
+/// The length of an authentication tag.
+const TAG: usize = 16;
+
+/// A well-formed encrypted value. It is held decoded: the decoder takes no base64 but what encoding yields, so two of them are
+/// equal where their texts are, and the text can be had again.
+#[derive(PartialEq, Eq)]
 pub struct EncryptedValue {
-    text: String,
-    /// Where the base64 of the ciphertext stands in `text`.
-    data: Range<usize>,
-    iv: Iv,
-    tag: Tag,
+    /// The ciphertext, the iv and the authentication tag, one behind the other: a file has thousands of values.
+    bytes: Box<[u8]>,
+    iv: IvLength,
     kind: ValueType,
 }
 
-/// An initialisation vector. SOPS writes 32 bytes; the other two lengths are what other implementations write.
-#[derive(Clone, PartialEq, Eq)]
-enum Iv {
-    Of12(Nonce<U12>),
-    Of16(Nonce<U16>),
-    Of32(Nonce<U32>),
+/// How long an initialisation vector is. SOPS writes 32 bytes; the other two lengths are what other implementations write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IvLength {
+    Of12 = 12,
+    Of16 = 16,
+    Of32 = 32,
 }
 
 impl EncryptedValue {
@@ -54,48 +54,59 @@ impl EncryptedValue {
         };
         let [data, iv, tag, kind] =
             parts(text).ok_or_else(|| refuse("it is not ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]"))?;
-        if data.is_empty() || base64_simd::STANDARD.check(data.as_bytes()).is_err() {
+        let mut bytes = Vec::with_capacity([data, iv, tag].map(decoded_length).iter().sum());
+        if data.is_empty() || !decode_onto(data, &mut bytes) {
             return Err(refuse("its data is no base64"));
         }
-        let iv = decode(iv).ok_or_else(|| refuse("its iv is no base64"))?;
-        let iv = Iv::new(&iv)
-            .ok_or_else(|| refuse(&format!("its iv is {} bytes long; 12, 16 and 32 are known", iv.len())))?;
-        let tag = decode(tag).ok_or_else(|| refuse("its tag is no base64"))?;
-        let tag = Tag::try_from(tag.as_slice()).map_err(|_| refuse("its tag is not 16 bytes long"))?;
+        let data = bytes.len();
+        if !decode_onto(iv, &mut bytes) {
+            return Err(refuse("its iv is no base64"));
+        }
+        let behind_iv = bytes.len();
+        let iv = behind_iv - data;
+        let iv = IvLength::new(iv)
+            .ok_or_else(|| refuse(&format!("its iv is {iv} bytes long; 12, 16 and 32 are known")))?;
+        if !decode_onto(tag, &mut bytes) {
+            return Err(refuse("its tag is no base64"));
+        }
+        if bytes.len() - behind_iv != TAG {
+            return Err(refuse("its tag is not 16 bytes long"));
+        }
         let kind = type_of(kind).ok_or_else(|| refuse("its type is none that sops knows"))?;
-        let data = PREFIX.len()..PREFIX.len() + data.len();
-        Ok(Self { text: text.to_owned(), data, iv, tag, kind })
+        Ok(Self { bytes: bytes.into_boxed_slice(), iv, kind })
     }
 
     /// The text as it was read.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
+    pub fn to_text(&self) -> String {
+        let [data, iv, tag] = self.parts().map(|part| base64_simd::STANDARD.encode_to_string(part));
+        format!("{PREFIX}{data},iv:{iv},tag:{tag},type:{}]", name_of(self.kind))
     }
 
-    /// The authentication tag. No two values that SOPS writes have the same one.
-    pub(super) fn tag(&self) -> [u8; 16] {
-        self.tag.into()
+    /// Its authentication tag, as numbers: no two values that SOPS writes have the same one.
+    pub(super) fn tag(&self) -> [u64; 2] {
+        let [_, _, tag] = self.parts();
+        let mut halves = tag.as_chunks().0.iter().map(|half| u64::from_ne_bytes(*half));
+        std::array::from_fn(|_| halves.next().unwrap_or_default())
     }
 
-    /// The authentication tag of a text, where that looks like an encrypted value.
-    pub(super) fn tag_of(text: &str) -> Option<[u8; 16]> {
-        let [_, _, tag, _] = parts(text)?;
-        decode(tag)?.try_into().ok()
+    /// How long its plaintext is.
+    pub(super) fn length(&self) -> usize {
+        let [data, _, _] = self.parts();
+        data.len()
+    }
+
+    /// Ciphertext, iv and tag.
+    fn parts(&self) -> [&[u8]; 3] {
+        let (rest, tag) = self.bytes.split_at(self.bytes.len().saturating_sub(TAG));
+        let (data, iv) = rest.split_at(rest.len().saturating_sub(self.iv as usize));
+        [data, iv, tag]
     }
 
     /// The type that the value claims to have. Nothing authenticates it.
     #[must_use]
     pub fn kind(&self) -> ValueType {
         self.kind
-    }
-
-    /// Decrypts this one value. For many values of one data key, see [`Cipher`].
-    ///
-    /// # Errors
-    /// As [`Cipher::open`].
-    pub fn decrypt(&self, key: &DataKey, aad: &str) -> Result<Plaintext, Problem> {
-        Cipher::new(key).open(self, aad)
     }
 }
 
@@ -106,12 +117,12 @@ impl fmt::Debug for EncryptedValue {
     }
 }
 
-impl Iv {
-    fn new(bytes: &[u8]) -> Option<Self> {
-        match bytes.len() {
-            12 => Nonce::try_from(bytes).ok().map(Self::Of12),
-            16 => Nonce::try_from(bytes).ok().map(Self::Of16),
-            32 => Nonce::try_from(bytes).ok().map(Self::Of32),
+impl IvLength {
+    fn new(length: usize) -> Option<Self> {
+        match length {
+            12 => Some(Self::Of12),
+            16 => Some(Self::Of16),
+            32 => Some(Self::Of32),
             _ => None,
         }
     }
@@ -119,14 +130,27 @@ impl Iv {
 
 fn parts(text: &str) -> Option<[&str; 4]> {
     let rest = text.strip_prefix(PREFIX)?.strip_suffix(']')?;
-    let (data, rest) = rest.split_once(",iv:")?;
-    let (iv, rest) = rest.split_once(",tag:")?;
-    let (tag, kind) = rest.split_once(",type:")?;
+    let (data, rest) = split_at_part(rest, "iv:")?;
+    let (iv, rest) = split_at_part(rest, "tag:")?;
+    let (tag, kind) = split_at_part(rest, "type:")?;
     Some([data, iv, tag, kind])
 }
 
-fn decode(part: &str) -> Option<Vec<u8>> {
-    base64_simd::STANDARD.decode_to_vec(part).ok()
+/// Splits at the first comma that this stands behind: base64 has none, so that is sooner found than the whole.
+fn split_at_part<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    text.match_indices(',').find_map(|(comma, _)| {
+        let rest = text.get(comma + 1..)?.strip_prefix(name)?;
+        Some((text.get(..comma)?, rest))
+    })
+}
+
+/// How many bytes a part decodes to; none where it is no base64.
+fn decoded_length(part: &str) -> usize {
+    base64_simd::STANDARD.decoded_length(part.as_bytes()).unwrap_or_default()
+}
+
+fn decode_onto(part: &str, bytes: &mut Vec<u8>) -> bool {
+    base64_simd::STANDARD.decode_append(part, bytes).is_ok()
 }
 
 fn type_of(name: &str) -> Option<ValueType> {
@@ -155,17 +179,19 @@ fn name_of(kind: ValueType) -> &'static str {
 }
 
 /// AES-256-GCM with one data key: its key schedule is made once. Wiped when dropped.
-pub struct Cipher<'k> {
-    key: &'k DataKey,
+pub struct Cipher {
     /// For the values that SOPS itself writes.
     usual: AesGcm<Aes256, U32>,
+    /// For others.
+    block: Aes256,
 }
 
-impl<'k> Cipher<'k> {
+impl Cipher {
     /// Takes the data key of a file.
     #[must_use]
-    pub fn new(key: &'k DataKey) -> Self {
-        Self { key, usual: AesGcm::new(key.expose().into()) }
+    pub fn new(key: &DataKey) -> Self {
+        let block = Aes256::new(key.expose().into());
+        Self { usual: block.clone().into(), block }
     }
 
     /// Decrypts a value that is bound to `aad`: the [`aad`](crate::field_path::FieldPath::aad) of its path.
@@ -174,37 +200,54 @@ impl<'k> Cipher<'k> {
     /// `value-corrupt`: the value was changed or moved, belongs to another data key, or its content does not fit its
     /// type. The caller adds the path.
     pub fn open(&self, value: &EncryptedValue, aad: &str) -> Result<Plaintext, Problem> {
-        let refuse = |cause: String| {
-            Problem::new(Code::ValueCorrupt, "an encrypted value cannot be opened").because(cause)
-        };
+        let mut buffer = SecretBuffer::with_capacity(value.length());
+        self.open_onto(value, aad, &mut buffer)?;
+        Ok(Plaintext::new(value.kind, buffer.into()))
+    }
+
+    /// Likewise, behind what stands in a buffer already. Nothing is added where it is refused.
+    ///
+    /// # Errors
+    /// As [`Cipher::open`].
+    pub(super) fn open_onto(
+        &self,
+        value: &EncryptedValue,
+        aad: &str,
+        buffer: &mut SecretBuffer,
+    ) -> Result<(), Problem> {
+        let [data, iv, tag] = value.parts();
+        let start = buffer.expose().len();
         // Ciphertext until the tag has been checked, plaintext in the same place afterwards.
-        let mut buffer = Zeroizing::new(
-            value.text.get(value.data.clone()).and_then(decode).ok_or_else(|| refuse("no base64".into()))?,
-        );
-        self.decrypt_in_place(value, aad.as_bytes(), &mut buffer).map_err(|_| {
-            refuse("its authentication tag does not fit: wrong data key, another place, or changed".into())
-        })?;
-        let bytes = SecretBytes::new(std::mem::take(&mut *buffer));
-        if Scalar::of_sealed(value.kind, bytes.expose()).is_none() {
-            return Err(refuse(format!("its content does not fit its type, {}", name_of(value.kind))));
-        }
-        Ok(Plaintext::new(value.kind, bytes))
+        buffer.extend(data);
+        let cause = match self.decrypt_in_place(iv, tag, aad.as_bytes(), buffer.behind(start)) {
+            Ok(()) if Scalar::of_sealed(value.kind, buffer.behind(start)).is_some() => return Ok(()),
+            Ok(()) => format!("its content does not fit its type, {}", name_of(value.kind)),
+            Err(_) => {
+                String::from("its authentication tag does not fit: wrong data key, another place, or changed")
+            }
+        };
+        buffer.truncate(start);
+        Err(Problem::new(Code::ValueCorrupt, "an encrypted value cannot be opened").because(cause))
     }
 
     fn decrypt_in_place(
         &self,
-        value: &EncryptedValue,
+        iv: &[u8],
+        tag: &[u8],
         aad: &[u8],
         buffer: &mut [u8],
     ) -> Result<(), aes_gcm::Error> {
+        let tag = &Tag::try_from(tag).map_err(|_| aes_gcm::Error)?;
         let buffer = buffer.into();
-        match &value.iv {
-            Iv::Of32(iv) => self.usual.decrypt_inout_detached(iv, aad, buffer, &value.tag),
-            Iv::Of16(iv) => AesGcm::<Aes256, U16>::new(self.key.expose().into())
-                .decrypt_inout_detached(iv, aad, buffer, &value.tag),
-            Iv::Of12(iv) => AesGcm::<Aes256, U12>::new(self.key.expose().into())
-                .decrypt_inout_detached(iv, aad, buffer, &value.tag),
+        if let Ok(iv) = <&Nonce<U32>>::try_from(iv) {
+            return self.usual.decrypt_inout_detached(iv, aad, buffer, tag);
         }
+        let block = self.block.clone();
+        if let Ok(iv) = <&Nonce<U16>>::try_from(iv) {
+            return AesGcm::<Aes256, U16>::from(block).decrypt_inout_detached(iv, aad, buffer, tag);
+        }
+        let iv = <&Nonce<U12>>::try_from(iv).map_err(|_| aes_gcm::Error)?;
+        AesGcm::<Aes256, U12>::from(block).decrypt_inout_detached(iv, aad, buffer, tag)
     }
 }
 

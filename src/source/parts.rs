@@ -97,6 +97,8 @@ impl<'n> Encrypted<'n> {
             orphans.extend(alone.map(|sealed| sealed.path.to_string()));
         }
         let nothing = files.is_empty() && !is_scattered && !has_block && orphans.is_empty();
+        // Nobody asks for the others, and there may be thousands of items.
+        let fields = if files.is_empty() && !is_scattered { Vec::new() } else { fields };
         (!nothing).then_some(Self { fields, files, lines, is_scattered, has_block, orphans })
     }
 }
@@ -341,8 +343,8 @@ impl Sources<'_> {
                         let before = lines.len();
                         lines.retain(|(path, text)| !holds(&file, path, text));
                         // A file whose values are all empty has nothing else that tells.
-                        let mac = file.metadata.mac.as_ref().map(EncryptedValue::as_str);
-                        lines.len() < before || (mac.is_some() && mac == stated)
+                        let mac = file.metadata.mac.as_ref().map(EncryptedValue::to_text);
+                        lines.len() < before || (mac.is_some() && mac.as_deref() == stated)
                     });
                     if holds_any {
                         add_new(&mut found, self.of_located(&located, Format::Dotenv));

@@ -33,3 +33,4 @@ mod recipes;
 mod rules;
 mod support;
 mod troubleshooting;
+mod wiped;

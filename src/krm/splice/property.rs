@@ -289,6 +289,11 @@ fn opened(mut value: Value, plaintexts: &[String]) -> Value {
     value
 }
 
+fn copy_of(edits: &Edits) -> Edits {
+    let copy = |Edit { range, text }: &Edit| Edit { range: range.clone(), text: text.clone() };
+    Edits(edits.0.iter().map(copy).collect())
+}
+
 /// Asserts that the output is the input but for the edits.
 fn only_edits_changed(text: &str, edits: &Edits, out: &str) {
     let (mut done, mut rest) = (0, out);
@@ -315,17 +320,22 @@ proptest! {
     ) {
         let (text, plaintexts) = written(&items, as_list, crlf, choices);
         let input = Input::parse(&text).unwrap_or_else(|problem| panic!("{problem:?} in {text:?}"));
-        let mut edits = Edits::new();
+        let (mut edits, mut settled) = (Edits::new(), Edits::new());
         for item in &input.items {
+            let mut of_item = Edits::new();
             for sealed in item.sealed() {
                 let number = sealed.text.split([':', ',']).nth(2).unwrap();
                 let plaintext = &plaintexts[number.parse::<usize>().unwrap()];
-                edits.replace_scalar(&sealed, emit::string(plaintext, &sealed.place));
+                of_item.replace_scalar(&sealed, emit::string(plaintext, &sealed.place));
             }
-            edits.remove_entry(item, "sops").unwrap();
+            of_item.remove_entry(item, "sops").unwrap();
+            settled.append(copy_of(&of_item).settled(item));
+            edits.append(of_item);
         }
-        let copy = Edits(edits.0.iter().map(|Edit { range, text }| Edit { range: range.clone(), text: text.clone() }).collect());
+        let copy = copy_of(&edits);
         let out = edits.apply(&text);
+        assert!(settled.0.len() <= input.items.len());
+        assert_eq!(settled.splice(&text).pieces().collect::<String>(), *out);
         only_edits_changed(&text, &copy, &out);
 
         let read_all = |text: &str| parse(text).map(|documents| documents.iter().map(|document| read(&document.root)).collect::<Vec<_>>());

@@ -14,8 +14,8 @@ fn opened(text: &str, plaintext: &str) -> String {
         text.replace("#E", &format!("#{}", E.replace(":str", ":comment"))).replace("'E'", &format!("'{E}'"));
     let text = text.replace("\"E\"", &format!("\"{E}\"")).replace(" E", &format!(" {E}"));
     let input = Input::parse(&text).unwrap_or_else(|problem| panic!("{problem:?} in {text}"));
-    let mut edits = Edits::new();
-    for item in &input.items {
+    let of_item = |item: &Item| {
+        let mut edits = Edits::new();
         for sealed in item.sealed() {
             edits.replace_scalar(&sealed, emit::string(plaintext, &sealed.place));
         }
@@ -23,9 +23,17 @@ fn opened(text: &str, plaintext: &str) -> String {
             edits.replace_comment(&sealed, plaintext);
         }
         edits.remove_entry(item, "sops").unwrap();
+        edits
+    };
+    let (mut edits, mut settled) = (Edits::new(), Edits::new());
+    for item in &input.items {
+        edits.append(of_item(item));
+        settled.append(of_item(item).settled(item));
     }
     let out = edits.apply(&text);
     assert_eq!(out.capacity(), out.len());
+    assert!(settled.0.iter().all(|edit| edit.text.capacity() == edit.text.len()));
+    assert_eq!(settled.splice(&text).pieces().collect::<String>(), *out);
     Input::parse(&out).unwrap_or_else(|problem| panic!("{problem:?} in {}", out.as_str()));
     out.to_string()
 }
@@ -35,6 +43,7 @@ fn no_edit_changes_nothing() {
     for text in [KUSTOMIZE, KPT, PLUGIN, "", "\u{feff}a: 1\r\n\r\n"] {
         assert!(Edits::new().is_empty());
         assert_eq!(*Edits::new().apply(text), text);
+        assert_eq!(Edits::new().splice(text).pieces().collect::<String>(), text);
     }
 }
 

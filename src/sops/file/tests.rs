@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::secret::SecretBytes;
+use crate::secret::{DataKey, SecretBytes};
 use crate::sops::{Rendered, shamir, yaml_of};
 
 macro_rules! fixture {
@@ -26,15 +26,25 @@ fn unwrapped(wrapped: &str) -> SecretBytes {
     SecretBytes::new(base64_simd::STANDARD.decode_to_vec(wrapped).unwrap())
 }
 
+fn cipher(file: &SealedFile) -> Cipher {
+    Cipher::new(&DataKey::new(&unwrapped(&file.metadata.groups[0][0].wrapped)).unwrap())
+}
+
 fn open(file: &SealedFile) -> Unsealed {
-    file.open(&DataKey::new(&unwrapped(&file.metadata.groups[0][0].wrapped)).unwrap())
+    file.open(&cipher(file))
+}
+
+/// What each leaf is opened to.
+fn values(file: &SealedFile, cipher: &Cipher) -> Vec<Option<Plaintext>> {
+    (0..file.leaves().count()).map(|at| file.reveal(at, cipher)).collect()
 }
 
 /// Every leaf of a file that opens and whose MAC is right: path, `=` where it was encrypted, value.
 fn leaves(file: &SealedFile) -> Vec<String> {
     let opened = open(file);
     assert_eq!((&opened.mac, opened.corrupt.as_slice()), (&Ok(()), [].as_slice()));
-    let shown = file.leaves().iter().zip(&opened.values).map(|(leaf, value)| match (&leaf.content, value) {
+    let values = values(file, &cipher(file));
+    let shown = file.leaves().zip(&values).map(|(leaf, value)| match (&leaf.content, value) {
         (LeafContent::Encrypted(_), Some(value)) => match yaml_of(value) {
             Rendered::Text(text) => format!("{} = {text:?}", leaf.path),
             Rendered::Plain(text) => format!("{} = {}", leaf.path, *text),
@@ -82,7 +92,7 @@ fn without(text: &str, start: &str) -> String {
 fn a_secret_among_other_documents() {
     let file = yaml(SECRET);
     assert_eq!(file.check_structure(), Ok(()));
-    let documents: Vec<usize> = file.leaves().iter().map(|leaf| leaf.document).collect();
+    let documents: Vec<usize> = file.leaves().map(|leaf| leaf.document).collect();
     assert_eq!(documents, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
     let encrypted: Vec<String> = leaves(&file).into_iter().filter(|leaf| leaf.contains(" = ")).collect();
     assert_eq!(
@@ -178,9 +188,10 @@ fn a_share_of_the_key_from_each_of_two_groups() {
     for chosen in [vec![0, 1], vec![2, 0], vec![1, 2], vec![0, 1, 2]] {
         let shares: Vec<&SecretBytes> = chosen.iter().map(|group| &shares[*group][0]).collect();
         let key = DataKey::new(&shamir::combine(&shares).unwrap()).unwrap();
-        let opened = file.open(&key);
+        let cipher = Cipher::new(&key);
+        let opened = file.open(&cipher);
         assert_eq!((opened.mac, opened.corrupt), (Ok(()), Vec::new()), "{chosen:?}");
-        assert_eq!(opened.values[0].as_ref().unwrap().expose(), b"hunter2");
+        assert_eq!(file.reveal(0, &cipher).unwrap().expose(), b"hunter2");
     }
 }
 
@@ -265,7 +276,7 @@ fn many_places_are_counted() {
 fn what_the_selector_does_not_cover_is_plain_whatever_it_looks_like() {
     let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
     let file = yaml(&SECRET.replace("name: db", &format!("name: {password}")));
-    let name = file.leaves().iter().find(|leaf| *leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
+    let name = file.leaves().find(|leaf| *leaf.path == FieldPath::from(["metadata", "name"])).unwrap();
     assert!(matches!(name.content, LeafContent::Plain(_)));
 }
 
@@ -289,8 +300,8 @@ fn values_that_comments_cover() {
     assert_eq!(file.check_structure(), Ok(()));
     let opened = open(&file);
     assert_eq!((&opened.mac, opened.corrupt.len()), (&Ok(()), 0));
-    let values: Vec<_> =
-        opened.values.iter().map(|value| value.as_ref().and_then(Plaintext::expose_str)).collect();
+    let values = values(&file, &cipher(&file));
+    let values: Vec<_> = values.iter().map(|value| value.as_ref().and_then(Plaintext::expose_str)).collect();
     assert_eq!(values, [None, Some("hunter2"), Some("1234"), Some("5678"), None]);
 
     let password = line(COMMENTS, "password:");
@@ -317,8 +328,8 @@ fn an_encrypted_comment_is_no_value() {
     let file = yaml(SECRET);
     let aad = FieldPath::from(["stringData"]).aad();
     let text = comment.strip_prefix("x: ").unwrap();
-    let key = DataKey::new(&unwrapped(&file.metadata.groups[0][0].wrapped)).unwrap();
-    assert_eq!(EncryptedValue::parse(text).unwrap().decrypt(&key, &aad).unwrap().expose(), b" who");
+    let sealed = EncryptedValue::parse(text).unwrap();
+    assert_eq!(cipher(&file).open(&sealed, &aad).unwrap().expose(), b" who");
     let in_list = SECRET.replace("stringData:\n", &format!("stringData:\n    - {text}\nrest:\n"));
     let problems = refusals(&in_list);
     assert_eq!(problems[0].what, "an encrypted comment stands in the place of a value");
@@ -334,6 +345,31 @@ fn leaves_are_found_by_path_and_text() {
     assert_eq!(file.find(&FieldPath::from(["stringData", "user"]), password).next(), None);
     assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]").next(), None);
     assert_eq!(file.find(&path, "").next(), None);
+}
+
+/// Parts of a large file are read side by side.
+#[test]
+fn leaves_of_a_large_file_are_found_by_path_and_text() {
+    let value = |number: u32| {
+        let tag = [number.to_be_bytes(); 4].concat();
+        let [iv, tag] = [&[1; 32][..], &tag].map(|bytes| base64_simd::STANDARD.encode_to_string(bytes));
+        format!("ENC[AES256_GCM,data:{},iv:{iv},tag:{tag},type:str]", "AAAA".repeat(100))
+    };
+    let (block, number) = (SECRET.split_once("sops:").unwrap().1.split_once("---").unwrap().0, 3_000);
+    let documents = (0..number).map(|number| {
+        let is_first = if number == 0 { format!("sops:{block}") } else { String::new() };
+        format!("name: a{number}\nstringData:\n    password: {}\n{is_first}", value(number))
+    });
+    let file = yaml(&documents.collect::<Vec<_>>().join("---\n"));
+    let path = FieldPath::from(["stringData", "password"]);
+    assert_eq!(file.leaves().count(), 2 * number as usize);
+    assert!(file.leaves().enumerate().all(|(at, leaf)| leaf.document == at / 2));
+    for number in 0..number {
+        let at = 2 * number as usize + 1;
+        assert!(file.find(&path, &value(number)).eq([at]), "{number}");
+        assert_eq!(file.leaf(at).map(|leaf| leaf.document), Some(number as usize));
+    }
+    assert!(file.leaf(2 * number as usize).is_none() && file.find(&path, &value(number)).next().is_none());
 }
 
 #[test]
@@ -393,16 +429,18 @@ proptest! {
         let mut changed = SECRET.as_bytes().to_vec();
         changed[position] = byte;
         let changed = String::from_utf8(changed).unwrap();
-        let plaintexts = |opened: &Unsealed| -> Vec<Vec<u8>> {
-            opened.values.iter().flatten().map(|value| value.expose().to_vec()).collect()
+        let plaintexts = |file: &SealedFile, cipher: &Cipher| -> Vec<Vec<u8>> {
+            values(file, cipher).iter().flatten().map(|value| value.expose().to_vec()).collect()
         };
         if let Ok(file) = SealedFile::parse(&changed, Format::Yaml)
             && let Ok(bytes) = base64_simd::STANDARD.decode_to_vec(&file.metadata.groups[0][0].wrapped)
             && let Ok(key) = DataKey::new(&SecretBytes::new(bytes))
         {
-            let opened = file.open(&key);
+            let by_key = Cipher::new(&key);
+            let opened = file.open(&by_key);
             if opened.mac.is_ok() && opened.corrupt.is_empty() {
-                prop_assert_eq!(plaintexts(&opened), plaintexts(&open(&yaml(SECRET))));
+                let unchanged = yaml(SECRET);
+                prop_assert_eq!(plaintexts(&file, &by_key), plaintexts(&unchanged, &cipher(&unchanged)));
             }
         }
     }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::secret::SecretBytes;
 
 const AAD: &str = "data:password:";
 
@@ -8,26 +9,31 @@ fn key(byte: u8) -> DataKey {
     DataKey::new(&SecretBytes::new(vec![byte; 32])).unwrap()
 }
 
+fn open(value: &EncryptedValue, by: u8, aad: &str) -> Result<Plaintext, Problem> {
+    Cipher::new(&key(by)).open(value, aad)
+}
+
 /// Seals as SOPS does, with an iv of 12, 16 or 32 bytes.
 fn seal(plaintext: &[u8], iv: &[u8], aad: &str, kind: &str) -> String {
     let key = key(7);
     let mut buffer = plaintext.to_vec();
     let aad = aad.as_bytes();
-    let tag = match Iv::new(iv).unwrap() {
-        Iv::Of12(iv) => AesGcm::<Aes256, U12>::new(key.expose().into()).encrypt_inout_detached(
-            &iv,
+    let bytes = buffer.as_mut_slice().into();
+    let tag = match iv.len() {
+        12 => AesGcm::<Aes256, U12>::new(key.expose().into()).encrypt_inout_detached(
+            iv.try_into().unwrap(),
             aad,
-            buffer.as_mut_slice().into(),
+            bytes,
         ),
-        Iv::Of16(iv) => AesGcm::<Aes256, U16>::new(key.expose().into()).encrypt_inout_detached(
-            &iv,
+        16 => AesGcm::<Aes256, U16>::new(key.expose().into()).encrypt_inout_detached(
+            iv.try_into().unwrap(),
             aad,
-            buffer.as_mut_slice().into(),
+            bytes,
         ),
-        Iv::Of32(iv) => AesGcm::<Aes256, U32>::new(key.expose().into()).encrypt_inout_detached(
-            &iv,
+        _ => AesGcm::<Aes256, U32>::new(key.expose().into()).encrypt_inout_detached(
+            iv.try_into().unwrap(),
             aad,
-            buffer.as_mut_slice().into(),
+            bytes,
         ),
     }
     .unwrap();
@@ -45,7 +51,7 @@ fn cause(result: Result<impl fmt::Debug, Problem>) -> String {
 fn the_three_lengths_of_iv() {
     for length in [12, 16, 32] {
         let value = EncryptedValue::parse(&seal(b"hunter2", &vec![3; length], AAD, "str")).unwrap();
-        let plaintext = value.decrypt(&key(7), AAD).unwrap();
+        let plaintext = open(&value, 7, AAD).unwrap();
         assert_eq!((plaintext.kind(), plaintext.expose()), (ValueType::Str, b"hunter2".as_slice()));
     }
 }
@@ -55,11 +61,41 @@ fn another_key_another_place_and_another_text_are_refused() {
     let text = seal(b"hunter2", &[3; 32], AAD, "str");
     let value = EncryptedValue::parse(&text).unwrap();
     for result in [
-        value.decrypt(&key(8), AAD),
-        value.decrypt(&key(7), "data:user:"),
-        EncryptedValue::parse(&text.replace("iv:A", "iv:B")).unwrap().decrypt(&key(7), AAD),
+        open(&value, 8, AAD),
+        open(&value, 7, "data:user:"),
+        open(&EncryptedValue::parse(&text.replace("iv:A", "iv:B")).unwrap(), 7, AAD),
     ] {
         assert!(cause(result).starts_with("its authentication tag does not fit"));
+    }
+}
+
+/// Values are compared as they are held, which must be as good as to compare their texts.
+#[test]
+fn what_is_held_says_the_whole_text() {
+    let text = seal(b"hunter2", &[3; 32], AAD, "str");
+    let value = EncryptedValue::parse(&text).unwrap();
+    assert_eq!(value.to_text(), text);
+    for (from, to) in [("data:", "data:AAAA"), ("iv:Aw", "iv:Bw"), ("type:str", "type:bytes")] {
+        assert!(EncryptedValue::parse(&text.replace(from, to)).unwrap() != value, "{to}");
+    }
+    // The last digit before `=` holds bits that stand for nothing: only zeros are taken.
+    let (before, after) = text.split_once("==,type").unwrap();
+    let (before, digit) = before.split_at(before.len() - 1);
+    let other = char::from(digit.as_bytes()[0] + 1);
+    assert_eq!(
+        cause(EncryptedValue::parse(&format!("{before}{other}==,type{after}"))),
+        "its tag is no base64"
+    );
+}
+
+#[test]
+fn refused_values_leave_nothing_in_a_buffer() {
+    let value = EncryptedValue::parse(&seal(b"12a", &[3; 32], AAD, "int")).unwrap();
+    let mut buffer = SecretBuffer::default();
+    buffer.extend(b"before");
+    for by in [7, 8] {
+        assert!(Cipher::new(&key(by)).open_onto(&value, AAD, &mut buffer).is_err());
+        assert_eq!(buffer.expose(), b"before");
     }
 }
 
@@ -67,7 +103,7 @@ fn another_key_another_place_and_another_text_are_refused() {
 fn content_must_fit_its_type() {
     for (content, kind) in [("12a", "int"), ("maybe", "bool"), ("one", "float"), ("today", "time")] {
         let value = EncryptedValue::parse(&seal(content.as_bytes(), &[3; 32], AAD, kind)).unwrap();
-        let cause = cause(value.decrypt(&key(7), AAD));
+        let cause = cause(open(&value, 7, AAD));
         assert_eq!(cause, format!("its content does not fit its type, {kind}"));
     }
 }
@@ -94,6 +130,7 @@ fn malformed_values_are_refused_by_what_is_wrong_with_them() {
         (format!("ENC[AES256_GCM,data:,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
         (format!("ENC[AES256_GCM,data:AA,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
         (format!("ENC[AES256_GCM,data:A A=,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
+        (format!("ENC[AES256_GCM,data:AA,A=,iv:{iv},tag:{tag},type:str]"), "its data is no base64"),
         (format!("ENC[AES256_GCM,data:AA==,iv:-,tag:{tag},type:str]"), "its iv is no base64"),
         (
             format!("ENC[AES256_GCM,data:AA==,iv:,tag:{tag},type:str]"),
@@ -123,8 +160,8 @@ proptest! {
     ) {
         let text = seal(&plaintext, &iv, &aad, "str");
         let value = EncryptedValue::parse(&text).unwrap();
-        prop_assert_eq!(value.as_str(), text.as_str());
-        let opened = value.decrypt(&key(7), &aad).unwrap();
+        prop_assert_eq!(value.to_text(), text.as_str());
+        let opened = open(&value, 7, &aad).unwrap();
         prop_assert_eq!(opened.expose(), plaintext.as_slice());
     }
 
@@ -136,7 +173,7 @@ proptest! {
         let position = position % changed.len();
         changed[position] = byte;
         let changed = String::from_utf8(changed).unwrap();
-        if let Ok(opened) = EncryptedValue::parse(&changed).and_then(|value| value.decrypt(&key(7), AAD)) {
+        if let Ok(opened) = EncryptedValue::parse(&changed).and_then(|value| open(&value, 7, AAD)) {
             prop_assert_eq!(opened.expose(), b"hunter2".as_slice());
         }
     }
@@ -144,7 +181,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "(ENC\\[AES256_GCM,)?(data:|,iv:|,tag:|,type:|[A-Za-z0-9+/=]{0,8}|.){0,12}\\]?") {
         if let Ok(value) = EncryptedValue::parse(&text) {
-            prop_assert_eq!(value.as_str(), text.as_str());
+            prop_assert_eq!(value.to_text(), text.as_str());
         }
     }
 }
