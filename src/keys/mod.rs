@@ -107,7 +107,8 @@ impl Keys {
         Self { by_service, ..Self::of(providers, settings.max_concurrency) }
     }
 
-    fn of(providers: Vec<Box<dyn Provider>>, max_concurrency: NonZeroUsize) -> Self {
+    /// These providers, and no others.
+    pub(crate) fn of(providers: Vec<Box<dyn Provider>>, max_concurrency: NonZeroUsize) -> Self {
         let permits = max_concurrency.get().min(Semaphore::MAX_PERMITS);
         Self {
             providers,
