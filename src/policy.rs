@@ -4,6 +4,8 @@
 //! who can commit can change it. A claim turns into leave to call AWS only here, and only where the creation rule names
 //! the same key; the role is the rule's. An [`Authorised`] cannot be made anywhere else.
 
+use std::sync::Arc;
+
 use crate::config::RolePolicy;
 use crate::diagnostics::{Code, Problem};
 use crate::master_key::{Grant, KeyKind, MasterKey};
@@ -50,13 +52,18 @@ pub struct Terms {
 /// Leave to open something sealed. Only [`authorise`] makes it.
 pub struct Authorised {
     sealed: Sealed,
+    grants: Arc<Grants>,
+}
+
+/// What may be asked of master keys for something that is authorised. Only [`authorise`] makes it. Shared, so that keys can be
+/// asked for elsewhere than where what they open is held.
+pub struct Grants {
     groups: Vec<Vec<Grant>>,
     threshold: usize,
 }
 
-impl Authorised {
-    /// What may be asked of master keys: for each key group, the grants in the order in which they are tried. A group
-    /// without a usable key is empty.
+impl Grants {
+    /// For each key group, the grants in the order in which they are tried. A group without a usable key is empty.
     #[must_use]
     pub fn groups(&self) -> &[Vec<Grant>] {
         &self.groups
@@ -66,6 +73,14 @@ impl Authorised {
     #[must_use]
     pub fn threshold(&self) -> usize {
         self.threshold
+    }
+}
+
+impl Authorised {
+    /// What may be asked of master keys.
+    #[must_use]
+    pub fn grants(&self) -> &Arc<Grants> {
+        &self.grants
     }
 
     /// What may be opened.
@@ -108,7 +123,7 @@ pub fn authorise(sealed: Sealed, authority: Authority<'_>, terms: &Terms) -> Res
     if groups.iter().filter(|group| !group.is_empty()).count() < threshold {
         return Err(no_provider(metadata, threshold, terms));
     }
-    Ok(Authorised { sealed, groups, threshold })
+    Ok(Authorised { sealed, grants: Arc::new(Grants { groups, threshold }) })
 }
 
 /// Every key that we would use must be the rule's, whichever of them is asked first: a foreign key beside a good one

@@ -1,6 +1,5 @@
 //! The pipeline, as one readable function: text in, text out, and what there is to say.
 
-use futures_util::future::join_all;
 
 use crate::config::{Config, Integrity, OnUnencrypted};
 use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
@@ -12,9 +11,9 @@ use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
 use crate::origin::Origin;
 use crate::parallel;
-use crate::policy::Terms;
-use crate::recover::recover;
-use crate::source::{Covered, Encrypted, Part, Source, Sources, wants_encrypted};
+use crate::policy::{Authorised, Terms};
+use crate::recover::Recovery;
+use crate::source::{Asked, AwaitedKey, Covered, Encrypted, Part, Source, Sources, wants_encrypted};
 use crate::write::{OpenedPart, Said, strip_origin, write_item};
 
 /// What is asked of a run.
@@ -40,7 +39,7 @@ pub struct Outcome<'t> {
 /// Decrypts what the rules allow, or nothing at all.
 ///
 /// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
-pub async fn run<'t>(
+pub fn run<'t>(
     request: Request<'t>,
     files: &dyn Files,
     keys: impl FnOnce(&Config) -> Keys,
@@ -63,16 +62,20 @@ pub async fn run<'t>(
             return conclude(text, &input, Edits::new(), report);
         }
     };
-    let keys = keys(&config);
+    let mut recovery = Recovery::new(keys(&config));
     let is_filter = matches!(base, Base::Built { .. });
-    let mut sources = Sources::new(files, &config, locator, terms(&config, &keys));
+    let terms = terms(&config, recovery.keys());
+    let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
+    let mut sources = Sources::new(files, &config, locator, terms, ask);
     let plan = survey(&input, &config, &mut sources, &mut report);
     if is_filter {
         note_hashes(&input, &plan, &mut report);
     }
-    let sources = unlock(sources.into_all(), &keys, &config).await;
+    let sources = sources.into_all();
+    let calls = recovery.close();
+    let sources = unlock(sources, &config);
     let edits = write(&input, &config, &plan, &sources, &mut report);
-    for note in keys.notes() {
+    for note in calls.finish() {
         report.add(Severity::Info, note, Place::default());
     }
     conclude(text, &input, edits, report)
@@ -213,28 +216,23 @@ fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'
     }
 }
 
-/// Recovers every data key that may be had, all at once, and opens what they open.
-async fn unlock(sources: Vec<Source>, keys: &Keys, config: &Config) -> Vec<Unlocked> {
-    join_all(sources.into_iter().map(|source| async {
+/// Opens what may be opened, each as its data key comes. All keys were asked for already: later ones come meanwhile.
+fn unlock(sources: Vec<Source>, config: &Config) -> Vec<Unlocked> {
+    let strictness = match config.integrity {
+        Integrity::Verify => Strictness::Verified,
+        Integrity::Warn | Integrity::Skip => Strictness::Lenient,
+    };
+    let unlock = |source| {
         let Source { origin, rule, authorised, mut let_pass } = source;
-        let strictness = match config.integrity {
-            Integrity::Verify => Strictness::Verified,
-            Integrity::Warn | Integrity::Skip => Strictness::Lenient,
-        };
-        let opened = match authorised {
-            Ok(authorised) => match recover(&authorised, keys).await {
-                Ok(key) => open(authorised, &key, strictness),
-                Err(problem) => Err(vec![problem]),
-            },
-            Err(problems) => Err(problems),
-        };
-        let opened = opened.map(|(opened, mut wrong)| {
+        let opened = authorised.and_then(|Asked { authorised, key }| {
+            let key = key().map_err(|problem| vec![problem])?;
+            let (opened, mut wrong) = open(authorised, &key, strictness)?;
             let_pass.append(&mut wrong);
-            opened
+            Ok(opened)
         });
         Unlocked { origin, rule, opened, let_pass }
-    }))
-    .await
+    };
+    sources.into_iter().map(unlock).collect()
 }
 
 /// Writes what was opened into the items, and reports what was not.
@@ -324,3 +322,6 @@ fn refused_without_input(problem: Problem) -> Outcome<'static> {
     report.add(Severity::Error, problem, Place::default());
     Outcome { stdout: Spliced::default(), diagnostics: report.into_diagnostics(), refused: true }
 }
+
+#[cfg(test)]
+mod tests;

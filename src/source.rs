@@ -15,6 +15,7 @@ use crate::locate::{Located, Locator, Ruled};
 use crate::origin::Origin;
 use crate::policy::{Authorised, Authority, Sealed, Terms, authorise};
 use crate::rule::Rule;
+use crate::secret::DataKey;
 use crate::sops::{Format, Metadata, SealedFile};
 
 mod contributors;
@@ -30,10 +31,21 @@ pub struct Source {
     /// The rule that covers it, as people know it.
     pub rule: Option<String>,
     /// Leave to open it, or why there is none.
-    pub authorised: Result<Authorised, Vec<Problem>>,
+    pub authorised: Result<Asked, Vec<Problem>>,
     /// What is wrong with it but let pass by the config.
     pub let_pass: Vec<Problem>,
 }
+
+/// Leave to open something, and the data key that was asked for as soon as there was leave.
+pub struct Asked {
+    /// The leave.
+    pub authorised: Authorised,
+    /// Waits for the key.
+    pub key: AwaitedKey,
+}
+
+/// Waits for a data key, or for why it cannot be had.
+pub type AwaitedKey = Box<dyn FnOnce() -> Result<DataKey, Problem> + Send + Sync>;
 
 /// Where a plain item comes from, and the rule that wants it encrypted.
 pub struct Covered {
@@ -55,6 +67,7 @@ pub struct Sources<'r> {
     config: &'r Config,
     locator: Locator<'r>,
     terms: Terms,
+    ask: Box<dyn FnMut(&Authorised) -> AwaitedKey + 'r>,
     by_file: HashMap<(PathBuf, Format), SourceId>,
     encrypted: HashMap<PathBuf, bool>,
     contributors: Contributors,
@@ -65,14 +78,21 @@ pub struct Sources<'r> {
 }
 
 impl<'r> Sources<'r> {
-    /// None yet.
+    /// None yet. `ask` asks for the data key of each, once, as soon as it is authorised.
     #[must_use]
-    pub fn new(files: &'r dyn Files, config: &'r Config, locator: Locator<'r>, terms: Terms) -> Self {
+    pub fn new(
+        files: &'r dyn Files,
+        config: &'r Config,
+        locator: Locator<'r>,
+        terms: Terms,
+        ask: impl FnMut(&Authorised) -> AwaitedKey + 'r,
+    ) -> Self {
         Self {
             files,
             config,
             locator,
             terms,
+            ask: Box::new(ask),
             by_file: HashMap::new(),
             encrypted: HashMap::new(),
             contributors: Contributors::default(),
@@ -227,7 +247,7 @@ impl<'r> Sources<'r> {
         }
         let mut let_pass = Vec::new();
         let authorised = sealed(self, &mut let_pass)
-            .and_then(|sealed| authorise(sealed, Authority::Metadata, &self.terms).map_err(one));
+            .and_then(|sealed| self.authorise(sealed, Authority::Metadata).map_err(one));
         Source { origin: None, rule: None, authorised, let_pass }
     }
 
@@ -258,9 +278,16 @@ impl<'r> Sources<'r> {
         };
         let authority = rule.map_or(Authority::Metadata, Authority::Rule);
         let mut let_pass = Vec::new();
-        let authorised = sealed(self, &mut let_pass)
-            .and_then(|sealed| authorise(sealed, authority, &self.terms).map_err(one));
+        let authorised =
+            sealed(self, &mut let_pass).and_then(|sealed| self.authorise(sealed, authority).map_err(one));
         Source { origin, rule: rule.map(ToString::to_string), authorised, let_pass }
+    }
+
+    /// Decides, and asks for the key at once: it is on its way while other files are read and judged.
+    fn authorise(&mut self, sealed: Sealed, authority: Authority<'_>) -> Result<Asked, Problem> {
+        let authorised = authorise(sealed, authority, &self.terms)?;
+        let key = (self.ask)(&authorised);
+        Ok(Asked { authorised, key })
     }
 
     /// The origin file, whole.

@@ -14,8 +14,8 @@ use crate::run::{Request, run};
 /// Decrypts what stands on stdin. `config` is what came beside it.
 #[must_use]
 pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
-    let prepared = is_there(&base).and_then(|()| Ok((stdin_text()?, ca_bundle()?, runtime()?)));
-    let (input, ca_bundle, runtime) = match prepared {
+    let prepared = is_there(&base).and_then(|()| Ok((stdin_text()?, ca_bundle()?)));
+    let (input, ca_bundle) = match prepared {
         Ok(prepared) => prepared,
         Err(problem) => return refuse(problem),
     };
@@ -29,7 +29,7 @@ pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
             ca_bundle,
         })
     };
-    let outcome = runtime.block_on(run(Request { input: &input, config, base }, &Disk, keys));
+    let outcome = run(Request { input: &input, config, base }, &Disk, keys);
     say(&outcome.diagnostics);
     let written = edge::write_stdout(outcome.stdout.pieces());
     if written && !outcome.refused { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -52,12 +52,5 @@ fn ca_bundle() -> Result<Option<Vec<u8>>, Problem> {
         Problem::new(Code::BadConfig, "the CA bundle that AWS_CA_BUNDLE names cannot be read")
             .because(format!("{path}: {error}"))
             .help("correct or unset AWS_CA_BUNDLE")
-    })
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Problem::new(Code::BadInput, "the machine lacks what the process needs to wait for answers")
-            .because(error.kind())
     })
 }

@@ -107,7 +107,8 @@ impl Keys {
         Self { by_service, ..Self::of(providers, settings.max_concurrency) }
     }
 
-    fn of(providers: Vec<Box<dyn Provider>>, max_concurrency: NonZeroUsize) -> Self {
+    /// These providers, and no others.
+    pub(crate) fn of(providers: Vec<Box<dyn Provider>>, max_concurrency: NonZeroUsize) -> Self {
         let permits = max_concurrency.get().min(Semaphore::MAX_PERMITS);
         Self {
             providers,
@@ -140,11 +141,10 @@ impl Keys {
     pub async fn unwrap(&self, grant: &Grant) -> Result<Arc<SecretBytes>, Problem> {
         self.unwrapped
             .get_or_make(grant, || async {
-                let answer = self.providers.iter().find_map(|provider| provider.unwrap(grant));
-                let answer = answer.ok_or_else(|| unsupported(grant))?;
-                // Fails only once the semaphore is closed, which nobody does.
+                // Fails only once the semaphore is closed, which nobody does. A call is large, and is not made before its turn.
                 let _permit = self.in_flight.acquire().await;
-                answer.await.map(Arc::new)
+                let call = self.providers.iter().find_map(|provider| provider.unwrap(grant));
+                call.ok_or_else(|| unsupported(grant))?.await.map(Arc::new)
             })
             .await
     }

@@ -32,6 +32,9 @@ struct Slow {
     calls: Mutex<Vec<String>>,
     running: AtomicUsize,
     most: AtomicUsize,
+    /// How many calls are made and not answered, running or not.
+    made: AtomicUsize,
+    most_made: AtomicUsize,
 }
 
 impl Slow {
@@ -41,6 +44,7 @@ impl Slow {
         self.most.fetch_max(running, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(2)).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
+        self.made.fetch_sub(1, Ordering::SeqCst);
         match grant.wrapped.as_str() {
             "bad" => Err(Problem::new(Code::KmsDenied, "bad")),
             text => Ok(SecretBytes::new(text.as_bytes().to_vec())),
@@ -50,7 +54,11 @@ impl Slow {
 
 impl Provider for Arc<Slow> {
     fn unwrap<'a>(&'a self, grant: &'a Grant) -> Option<BoxFuture<'a, Result<SecretBytes, Problem>>> {
-        (grant.key.kind == KeyKind::Age).then(|| Box::pin(self.answer(grant)) as BoxFuture<'a, _>)
+        (grant.key.kind == KeyKind::Age).then(|| {
+            let made = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_made.fetch_max(made, Ordering::SeqCst);
+            Box::pin(self.answer(grant)) as BoxFuture<'a, _>
+        })
     }
 }
 
@@ -142,6 +150,8 @@ fn no_more_calls_are_in_flight_than_allowed() {
         tasks.join_all().await;
     });
     assert_eq!(slow.most.load(Ordering::SeqCst), 5);
+    // Those that wait their turn take no memory yet.
+    assert_eq!(slow.most_made.load(Ordering::SeqCst), 5);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn the_role_is_the_rules_and_never_the_blocks() {
         kms(KEY, ", \"role\": \"arn:aws:iam::1:role/evil\", \"aws_profile\": \"evil\"")
     ));
     let authorised = decide(sealed, &rules, &terms()).unwrap();
-    let grant = &authorised.groups()[0][0];
+    let grant = &authorised.grants().groups()[0][0];
     assert_eq!(grant.role.as_deref(), Some(ROLE));
     assert_eq!(grant.profile, None);
 }
@@ -56,7 +56,7 @@ fn the_config_may_replace_the_role_and_honour_profiles() {
     ] {
         let terms = Terms { role: policy, profiles, ..terms() };
         let authorised = decide(block(&format!("\"kms\": [{}]", kms(KEY, ""))), &rules, &terms).unwrap();
-        let grant = &authorised.groups()[0][0];
+        let grant = &authorised.grants().groups()[0][0];
         assert_eq!((grant.role.as_deref(), grant.profile.as_deref()), (role, profile));
     }
 }
@@ -87,7 +87,7 @@ fn only_keys_that_would_be_used_are_judged() {
     let rules = rules(&format!("{{arn: '{KEY}'}}"));
     let age = "\"age\": [{\"recipient\": \"age1x\", \"enc\": \"x\"}]";
     let sealed = block(&format!("{age}, \"kms\": [{}]", kms(KEY, "")));
-    assert_eq!(decide(sealed, &rules, &terms()).unwrap().groups()[0].len(), 1);
+    assert_eq!(decide(sealed, &rules, &terms()).unwrap().grants().groups()[0].len(), 1);
     let problem = refused(block(age), &rules);
     assert_eq!(problem.code, Code::NoUsableKey);
     assert!(problem.causes[0].contains("age1x"), "{problem:?}");
@@ -102,7 +102,7 @@ fn thresholds() {
         block(&format!("\"key_groups\": [{group}, {group}, {age}], \"shamir_threshold\": {threshold}"))
     };
     for stated in [1, 2] {
-        assert_eq!(decide(groups(stated), &rules, &terms()).unwrap().threshold(), 2);
+        assert_eq!(decide(groups(stated), &rules, &terms()).unwrap().grants().threshold(), 2);
     }
     for too_many in [0, 3] {
         assert_eq!(refused(groups(too_many), &rules).code, Code::NoUsableKey);
@@ -113,5 +113,5 @@ fn thresholds() {
 fn without_a_rule_the_blocks_claims_count() {
     let sealed = block(&format!("\"kms\": [{}]", kms(KEY, ", \"role\": \"arn:claimed\"")));
     let authorised = authorise(sealed, Authority::Metadata, &terms()).unwrap();
-    assert_eq!(authorised.groups()[0][0].role.as_deref(), Some("arn:claimed"));
+    assert_eq!(authorised.grants().groups()[0][0].role.as_deref(), Some("arn:claimed"));
 }

@@ -374,7 +374,7 @@ impl Sources<'_> {
 impl Source {
     /// Its file, where it may be opened.
     fn file(&self) -> Option<&SealedFile> {
-        match self.authorised.as_ref().ok()?.sealed() {
+        match self.authorised.as_ref().ok()?.authorised.sealed() {
             Sealed::File(file) => Some(file),
             Sealed::Item(_) => None,
         }
