@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::Failure;
-use crate::measure::{Used, Work, median};
+use crate::measure::{Used, Work, linkage, median};
 use crate::standin::{Calls, Standin, Wire};
 use crate::table::{self, Row};
 use crate::trees::{CANARY, Tree, megabytes};
@@ -17,6 +17,8 @@ use crate::trees::{CANARY, Tree, megabytes};
 const AT_ONCE: usize = 64;
 /// Milliseconds that AWS takes for a call, near enough.
 const LATENCY: u64 = 50;
+
+mod builds;
 
 struct Bench {
     ours: PathBuf,
@@ -137,34 +139,6 @@ impl Bench {
         self.row(work, "function, time", ours.wall, beside(|used| used.wall), None, "ms");
         self.row(work, "function, peak memory", ours.memory, beside(|used| used.memory), None, "MiB");
         self.one_by_one(&tree, work, ours.wall)
-    }
-
-    /// The whole `kustomize build`, with each plugin.
-    fn builds(&mut self, tree: &Tree, work: &'static str) -> Result<(), Failure> {
-        let mut works = vec![self.build(tree, "build").argument("--enable-alpha-plugins")];
-        if self.ksops.is_some() {
-            works.push(
-                self.build(tree, "ksops")
-                    .argument("--enable-alpha-plugins")
-                    .argument("--enable-exec")
-                    .argument("--load-restrictor=LoadRestrictionsNone"),
-            );
-        }
-        self.check(&works, tree)?;
-        self.take_calls();
-        let used = self.in_turn(&works, 3)?;
-        let calls = self.take_calls();
-        let [ours, peer @ ..] = used.as_slice() else { return Ok(()) };
-        let beside = peer.first().map(|peer| ("KSOPS", peer.wall));
-        self.row(work, "`kustomize build`", ours.wall, beside, peer.first().and(Some(0.30)), "ms");
-        if !peer.is_empty() {
-            self.notes.push(format!(
-                "KSOPS: {} AssumeRole and {} Decrypt for the same 200 Secrets.",
-                calls.assume_role / 3 - 1,
-                calls.decrypt / 3 - 200
-            ));
-        }
-        Ok(())
     }
 
     /// sops itself, file by file, as a script would call it. It fails where a file is not what sops would have written.
@@ -308,8 +282,7 @@ impl Bench {
 
     fn binary(&mut self) -> Result<(), Failure> {
         let size = megabytes(&self.ours)?;
-        let is_static = !fs::read(&self.ours)?.windows(9).any(|window| window == b"/ld-linux");
-        let linked = if is_static { "static" } else { "linked to the C library" };
+        let linked = linkage(&self.ours)?;
         self.row("binary", "size", size, None, Some(9.0), "MB");
         self.notes.push(format!("The binary that was measured is {linked}."));
         Ok(())
@@ -338,19 +311,6 @@ impl Bench {
         }
         let work = Work::new(ksops, &tree.path("ksops")).stdin(tree.path("ksops/list.yaml"));
         Ok(Some(work.env("AWS_ENDPOINT_URL", &self.aws.url).env("AWS_REGION", "us-west-2")))
-    }
-
-    fn build(&self, tree: &Tree, directory: &str) -> Work {
-        if let Some(ksops) = &self.ksops {
-            // Where there is one already, it is this one.
-            let _ = symlink(ksops, tree.path("ksops/ksops"));
-        }
-        Work::new(&self.kustomize, &tree.path(""))
-            .argument("build")
-            .argument(directory)
-            .env("KUSTOMIZE_PLUGIN_HOME", self.scratch.path().join("plugins"))
-            .env("AWS_ENDPOINT_URL", &self.aws.url)
-            .env("AWS_REGION", "us-west-2")
     }
 
     fn floor(tree: &Tree) -> Work {

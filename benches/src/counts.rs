@@ -1,6 +1,6 @@
 //! Instruction counts, which neither a busy machine nor a cold cache disturbs: three fixed inputs under valgrind's callgrind, against
-//! the counts that are recorded. A count depends on the compiler and on what valgrind lets the program see of the CPU, so
-//! it is compared only where they are those of the record, and else left out, loudly.
+//! the counts that are recorded. A count depends on the compiler, on what valgrind lets the program see of the CPU, and on
+//! the C library; so it is compared only where they are those of the record, and else left out, loudly.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Failure;
-use crate::measure::Work;
+use crate::measure::{Work, linkage};
 use crate::standin::{Standin, Wire};
 use crate::trees::Tree;
 
@@ -24,7 +24,8 @@ pub(crate) fn counts(binary: &Path, record: &Path, recording: bool) -> Result<()
         eprintln!("\nSKIPPED: instruction counts are not compared: {why}\n");
         Ok(())
     };
-    let Some(surroundings) = surroundings() else { return skipped("valgrind or rustc is missing") };
+    let Some(mut surroundings) = surroundings() else { return skipped("valgrind or rustc is missing") };
+    writeln!(surroundings, "# binary: {}", linkage(binary)?)?;
     let known = fs::read_to_string(record).unwrap_or_default();
     let known_surroundings: Vec<&str> = known.lines().filter(|line| line.starts_with("# ")).collect();
     if !recording && known_surroundings != surroundings.lines().collect::<Vec<_>>() {

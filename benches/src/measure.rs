@@ -5,7 +5,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -120,4 +120,10 @@ pub(crate) fn median(runs: &[Used]) -> Used {
         f64::midpoint(lower, upper)
     };
     Used { wall: middle(|used| used.wall), cpu: middle(|used| used.cpu), memory: middle(|used| used.memory) }
+}
+
+/// Whether a binary brings its C library with it.
+pub(crate) fn linkage(binary: &Path) -> Result<&'static str, Failure> {
+    let is_static = !fs::read(binary)?.windows(9).any(|window| window == b"/ld-linux");
+    Ok(if is_static { "static" } else { "linked to the C library" })
 }

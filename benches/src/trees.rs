@@ -90,6 +90,10 @@ impl Tree {
             &format!("{head}resources: [../secrets]\nbuildMetadata: [originAnnotations]\ntransformers: [decrypt.yaml]\n"),
         )?;
         self.write(
+            "filter/kustomization.yaml",
+            &format!("{head}resources: [../secrets]\nbuildMetadata: [originAnnotations]\n"),
+        )?;
+        self.write(
             "build/decrypt.yaml",
             "apiVersion: krm-sops.dev/v1\nkind: SopsDecrypt\nmetadata: {name: decrypt}\n",
         )?;
