@@ -1,6 +1,5 @@
 //! The pipeline, as one readable function: text in, text out, and what there is to say.
 
-
 use crate::config::{Config, Integrity, OnUnencrypted};
 use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
 use crate::files::Files;
@@ -39,11 +38,7 @@ pub struct Outcome<'t> {
 /// Decrypts what the rules allow, or nothing at all.
 ///
 /// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
-pub fn run<'t>(
-    request: Request<'t>,
-    files: &dyn Files,
-    keys: impl FnOnce(&Config) -> Keys,
-) -> Outcome<'t> {
+pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Config) -> Keys) -> Outcome<'t> {
     let Request { input: text, config, base } = request;
     let input = match Input::parse(text) {
         Ok(input) => input,
