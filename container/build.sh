@@ -20,7 +20,8 @@ case $architecture in
 esac
 target=$cpu-unknown-linux-musl
 
-# Rust brings musl with it. A C compiler is needed for the assembly of ring, which calls no C library.
+# Rust brings musl with it, but not its headers. A C compiler is needed for the assembly of ring, which calls no C library, and
+# for mimalloc, which calls what is the same in musl and in the C library whose headers it is compiled with.
 compiler=gcc
 if [ "$cpu" != "$(uname -m)" ]; then
   compiler=$cpu-linux-gnu-gcc
@@ -45,7 +46,8 @@ flags=
 for registry in "$cargo_home"/registry/src/*; do flags="$flags --remap-path-prefix=$registry=/crates"; done
 
 variable=$(echo "$target" | tr - _)
-export "CC_$variable=$compiler" "CFLAGS_$variable=-ffile-prefix-map=$cargo_home=/cargo"
+# What newer headers and compilers would call instead of that, musl does not have.
+export "CC_$variable=$compiler" "CFLAGS_$variable=-std=gnu11 -U_FORTIFY_SOURCE -ffile-prefix-map=$cargo_home=/cargo"
 export "CARGO_TARGET_$(echo "$variable" | tr '[:lower:]' '[:upper:]')_LINKER=$compiler"
 # Relocations in their short form: a third of a megabyte less to load, and as random an address.
 flags="$flags -C link-arg=-Wl,-z,pack-relative-relocs"
