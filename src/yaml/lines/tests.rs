@@ -169,7 +169,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_read_is_what_the_parser_reads(lines in prop::collection::vec(line(), 0..8), ends in any::<bool>()) {
