@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::sync::{Mutex, PoisonError};
 
 use aes_gcm::aead::consts::U32;
 use aes_gcm::aes::Aes256;
@@ -73,10 +74,19 @@ impl Sought {
 
     /// In how many places of this process' memory it stands.
     fn places(&self) -> usize {
+        self.places_read_into(&mut vec![0; 1 << 16])
+    }
+
+    /// Likewise. The page is left out, since what is read into it stands there, too, and would be read again from there.
+    fn places_read_into(&self, page: &mut [u8]) -> usize {
+        // Nor may one test find what another is just reading.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
         let mut memory = File::open("/proc/self/mem").expect("Linux has it");
+        let own = page.as_ptr_range();
+        let own = own.start.addr() as u64..own.end.addr() as u64;
         let mut found = 0;
-        let mut page = vec![0; 1 << 16];
         for line in
             maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")))
         {
@@ -84,7 +94,12 @@ impl Sought {
             let (start, end) = range.split_once('-').expect("two ends");
             let [mut at, end] = [start, end].map(|place| u64::from_str_radix(place, 16).expect("a number"));
             while at < end {
-                let length = page.len().min(usize::try_from(end - at).expect("it fits"));
+                if own.contains(&at) {
+                    at = own.end;
+                    continue;
+                }
+                let stop = if at < own.start { end.min(own.start) } else { end };
+                let length = page.len().min(usize::try_from(stop - at).expect("it fits"));
                 // What another thread has unmapped meanwhile cannot be read.
                 let read = memory
                     .seek(SeekFrom::Start(at))
@@ -92,13 +107,25 @@ impl Sought {
                     .unwrap_or(0);
                 let words = page[..read].as_chunks::<8>().0;
                 found += words.iter().filter(|word| self.0.contains(&!u64::from_ne_bytes(**word))).count();
-                // Else it would be found here, too.
                 page[..read].zeroize();
                 at += length as u64;
             }
         }
         found
     }
+}
+
+/// What stands right before the page is in the same piece of memory, and is found once.
+#[test]
+fn what_looks_for_plaintext_does_not_find_itself() {
+    let plain = plaintext(VALUES);
+    let sought = Sought::of(&plain);
+    let mut memory = Zeroizing::new(vec![0; (1 << 17) + 1000]);
+    let (before, page) = memory.split_at_mut((1 << 16) + 1000);
+    let place = before.len() - 200;
+    before[place..place + plain.len()].copy_from_slice(plain.as_bytes());
+    drop(plain);
+    assert_eq!(sought.places_read_into(page), 1);
 }
 
 #[test]
