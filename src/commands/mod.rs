@@ -25,7 +25,7 @@ pub fn refuse(problem: Problem) -> ExitCode {
 /// Ends with a text on stdout.
 #[must_use]
 pub fn print(text: &str) -> ExitCode {
-    if edge::write_stdout([text].into_iter()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if edge::write_stdout([text]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Writes all that there is to say to stderr: kustomize shows no results, so it must be enough.
@@ -41,7 +41,10 @@ pub(crate) fn say(diagnostics: &[Diagnostic]) {
 /// # Errors
 /// `bad-input`: it cannot be read, or is not UTF-8.
 pub(crate) fn stdin_text() -> Result<String, Problem> {
-    let bytes = edge::read_stdin()
-        .map_err(|why| Problem::new(Code::BadInput, "stdin cannot be read").because(why))?;
+    let bytes = edge::read_stdin().map_err(|why| {
+        Problem::new(Code::BadInput, "stdin cannot be read")
+            .because(why)
+            .help("see what is written to it; what is as large as that has to be built in several parts")
+    })?;
     String::from_utf8(bytes).map_err(|_| Problem::new(Code::BadInput, "stdin is not UTF-8"))
 }

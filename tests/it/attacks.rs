@@ -433,3 +433,16 @@ fn the_disk_behind_stdout_is_full() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && stderr.contains("stdout cannot be written"), "{stderr}");
 }
+
+#[test]
+fn more_comes_in_than_is_read() {
+    // Nothing is on the disk of it: the file is one hole.
+    let huge = tempfile::tempfile().expect("a file");
+    huge.set_len(257 << 20).expect("a large one");
+    let output = command(krm_sops()).arg("decrypt").stdin(huge).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{stderr}");
+    for said in ["error[bad-input]", "larger than 256 MiB", "built in several parts"] {
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
