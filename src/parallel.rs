@@ -16,24 +16,9 @@ pub fn cores() -> usize {
 
 /// What `make` makes of each, in their order. As many are made at once as there are cores, the caller's among them.
 pub fn map<'a, T: Sync, R: Send>(all: &'a [T], make: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
-    let threads = cores().min(all.len());
-    if threads <= 1 {
-        return all.iter().map(make).collect();
-    }
-    let results = Mutex::new(Vec::with_capacity(all.len()));
-    let next = AtomicUsize::new(0);
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(one) = all.get(at) else { break };
-            let one = make(one);
-            lock(&results).push((at, one));
-        }
-    };
-    on_threads(threads, work);
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, one)| one).collect()
+    let mut results = Vec::with_capacity(all.len());
+    in_order(all, make, |one| results.push(one));
+    results
 }
 
 /// How many of a multitude are worth a turn.
@@ -86,20 +71,15 @@ pub fn in_order<'a, T: Sync, R: Send>(
             }
         }
     };
-    on_threads(threads, work);
-    // What was made while another handed over for the last time.
-    lock(&hand_over)();
-}
-
-/// Does the work on so many threads, the caller's among them.
-fn on_threads(threads: usize, work: impl Fn() + Sync) {
     thread::scope(|scope| {
         // Where the system has no thread left, fewer do.
         for _ in 1..threads {
-            let _ = thread::Builder::new().spawn_scoped(scope, &work);
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });
+    // What was made while another handed over for the last time.
+    lock(&hand_over)();
 }
 
 /// What a panic has left behind is not used: the scope of its thread panics, too.
