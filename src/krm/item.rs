@@ -24,6 +24,7 @@ pub struct Item<'i> {
 impl<'i> Item<'i> {
     /// The resource that a mapping is; `index` is its zero-based position in the input.
     pub(super) fn new(mut node: Node<'i>, index: usize, json: bool, source: Arc<Source<'i>>) -> Self {
+        // A document's was let go when it was read; an item's of a list is only now known to be one.
         block::hollow(&mut node, source.text);
         let metadata = node.find("metadata");
         let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or_default().to_owned();

@@ -45,7 +45,7 @@ pub struct Documents<'i> {
 }
 
 impl<'i> Documents<'i> {
-    /// Those of a text. Where it is no YAML, the place that an error names may be counted from a later document than the first.
+    /// Those of a text. An error names a place in the piece that was read last: [`in_parts`] and [`first`] ask the parser alone for the right one.
     #[must_use]
     pub(super) fn of(text: &'i str) -> Self {
         Self::of_part(text, 0..text.len())
@@ -69,7 +69,7 @@ impl<'i> Documents<'i> {
         self.part == (0..self.text.len())
     }
 
-    /// Gives the parser the next documents, up to a place where another reader can go on.
+    /// What the parser has to read: the next documents, up to a place where lines can go on.
     fn next_piece(&self) -> Range<usize> {
         let end = document_behind(self.text, self.left + PIECE).filter(|end| *end < self.part.end);
         self.left..end.unwrap_or(self.part.end)
@@ -87,7 +87,6 @@ impl<'i> Iterator for Documents<'i> {
                     None => self.piece = None,
                 }
             }
-            // An empty text has no document, but an empty part of it is none.
             if self.left >= self.part.end {
                 return None;
             }

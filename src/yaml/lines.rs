@@ -96,10 +96,6 @@ impl<'i> Lines<'i> {
         self.bytes.get(self.line.start..self.line.end) == Some(b"---")
     }
 
-    fn slice(&self, range: Range<usize>) -> Option<&'i [u8]> {
-        self.bytes.get(range)
-    }
-
     /// Whether this line begins with the `-` of a list's item.
     fn has_dash(&self) -> bool {
         self.bytes.get(self.line.content..).is_some_and(|rest| rest.starts_with(b"- "))
@@ -163,13 +159,13 @@ impl<'i> Lines<'i> {
     }
 
     fn spaces(&self, at: usize) -> usize {
-        let rest = self.slice(at..self.line.end).unwrap_or_default();
+        let rest = self.bytes.get(at..self.line.end).unwrap_or_default();
         rest.iter().take_while(|byte| **byte == b' ').count()
     }
 
     /// The key at this place of the line, plain or in quotes. Its colon is behind it.
     fn key(&self, at: usize) -> Option<Node<'i>> {
-        let rest = self.slice(at..self.line.end)?;
+        let rest = self.bytes.get(at..self.line.end)?;
         let is_of_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-');
         let length = match rest.first()? {
             quote @ (b'"' | b'\'') => 2 + memchr(*quote, rest.get(1..)?)?,
@@ -203,7 +199,7 @@ impl<'i> Lines<'i> {
     /// than `column`.
     fn scalar(&mut self, at: usize, column: usize) -> Option<Node<'i>> {
         let range = at..self.line.end;
-        let node = match self.slice(range.clone())? {
+        let node = match self.bytes.get(range.clone())? {
             [b'|'] => return self.literal(at, column, true),
             [b'|', b'-'] => return self.literal(at, column, false),
             b"{}" => {
@@ -224,7 +220,7 @@ impl<'i> Lines<'i> {
 
     /// The scalar that takes this range of the line.
     fn one_line(&self, range: Range<usize>) -> Option<Node<'i>> {
-        let (inner, style) = match self.slice(range.clone())? {
+        let (inner, style) = match self.bytes.get(range.clone())? {
             [b'"', inner @ .., b'"'] if !inner.iter().any(|byte| matches!(byte, b'"' | b'\\')) => {
                 (range.start + 1..range.end - 1, ScalarStyle::DoubleQuoted)
             }
