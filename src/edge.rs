@@ -41,6 +41,12 @@ impl Files for Disk {
         path.exists()
     }
 
+    fn large(&self, path: &Path, size: u64) -> Option<Box<dyn Read>> {
+        let is_large = |metadata: fs::Metadata| metadata.is_file() && metadata.len() > size;
+        let large = fs::metadata(path).is_ok_and(is_large).then(|| fs::File::open(path).ok())??;
+        Some(Box::new(large.take(LARGEST_FILE)))
+    }
+
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
         let file = fs::File::open(path).map_err(|error| file_error(&error))?;
         let metadata = file.metadata().map_err(|error| file_error(&error))?;

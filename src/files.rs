@@ -1,6 +1,7 @@
 //! The file system as the pipeline sees it: read-only, and small enough to be replaced by a map in tests.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be had.
@@ -28,6 +29,9 @@ pub trait Files {
     /// Whether anything is there, a file or a directory.
     fn exists(&self, path: &Path) -> bool;
 
+    /// The content as it comes, of a regular file of more bytes than `size`, where it can be had like that.
+    fn large(&self, path: &Path, size: u64) -> Option<Box<dyn Read + '_>>;
+
     /// The whole content.
     ///
     /// # Errors
@@ -52,7 +56,7 @@ pub(crate) mod memory {
     use std::collections::BTreeMap;
     use std::path::Component;
 
-    use super::{FileError, Files, Path, PathBuf};
+    use super::{FileError, Files, Path, PathBuf, Read};
 
     /// Files by absolute path, and symbolic links from path to path.
     #[derive(Default)]
@@ -113,6 +117,11 @@ pub(crate) mod memory {
         fn exists(&self, path: &Path) -> bool {
             let real = self.real(path);
             self.files.keys().any(|file| file.starts_with(&real))
+        }
+
+        fn large(&self, path: &Path, size: u64) -> Option<Box<dyn Read + '_>> {
+            let content = self.files.get(&self.real(path))?;
+            (content.len() as u64 > size).then(|| Box::new(content.as_slice()) as Box<dyn Read>)
         }
 
         fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {

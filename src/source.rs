@@ -162,10 +162,8 @@ impl<'r> Sources<'r> {
         if let Some(known) = self.encrypted.get(&located.file) {
             return *known;
         }
-        let text = self.files.read(&located.file).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let encrypted = text
-            .and_then(|text| SealedFile::parse(&text, Format::of_path(&located.shown)).ok())
-            .is_some_and(|file| file.check_structure().is_ok());
+        let file = self.sealed_file(located, Format::of_path(&located.shown));
+        let encrypted = file.is_ok_and(|file| file.check_structure().is_ok());
         self.encrypted.insert(located.file.clone(), encrypted);
         encrypted
     }
@@ -292,13 +290,7 @@ impl<'r> Sources<'r> {
 
     /// The origin file, whole.
     fn read(&self, located: &Located, format: Format, let_pass: &mut Vec<Problem>) -> Found {
-        let bytes = self.files.read(&located.file).map_err(|error| {
-            let problem = Problem::new(Code::OriginNotFound, "the origin file cannot be read");
-            one(self.locator.with_help_to_read(problem.because(error.to_string()), &error))
-        })?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| one(Problem::new(Code::BadMetadata, "the origin file is not UTF-8")))?;
-        let file = SealedFile::parse(&text, format).map_err(|problem| {
+        let file = self.sealed_file(located, format).map_err(|problem| {
             one(match problem.code {
                 // The item is encrypted and its file is not: an encrypted patch was laid over a plain file.
                 Code::NotEncrypted => {
@@ -309,6 +301,21 @@ impl<'r> Sources<'r> {
             })
         })?;
         self.whole(file, let_pass)
+    }
+
+    /// An encrypted file. What is wrong with a large one is said of it as a whole.
+    fn sealed_file(&self, located: &Located, format: Format) -> Result<SealedFile, Problem> {
+        let large = self.files.large(&located.file, SealedFile::WINDOW).filter(|_| format == Format::Yaml);
+        if let Some(file) = large.and_then(SealedFile::in_windows) {
+            return Ok(file);
+        }
+        let bytes = self.files.read(&located.file).map_err(|error| {
+            let problem = Problem::new(Code::OriginNotFound, "the origin file cannot be read");
+            self.locator.with_help_to_read(problem.because(error.to_string()), &error)
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Problem::new(Code::BadMetadata, "the origin file is not UTF-8"))?;
+        SealedFile::parse(&text, format)
     }
 
     /// A file that can be verified, once its structure is right.

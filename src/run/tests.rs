@@ -1,3 +1,4 @@
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -87,6 +88,10 @@ impl Files for Slow {
 
     fn exists(&self, path: &Path) -> bool {
         self.memory.exists(path)
+    }
+
+    fn large(&self, path: &Path, size: u64) -> Option<Box<dyn Read + '_>> {
+        self.memory.large(path, size)
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::detect::{Ciphertext, detect};
-use super::leaves::{Gatherer, gather, no_yaml};
+use super::leaves::{Gatherer, gather, gather_windows, no_yaml};
 use super::mac::{Mac, hashed};
 use super::metadata::Metadata;
 use super::scalar::Scalar;
@@ -17,6 +18,7 @@ use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
 use crate::parallel;
 use crate::secret::{Plaintext, SecretBuffer, ValueType};
+use crate::yaml::Windows;
 
 /// The key of SOPS' own block, in the root mapping of each document.
 pub(super) const BLOCK: &str = "sops";
@@ -121,6 +123,9 @@ pub struct Unsealed {
 }
 
 impl SealedFile {
+    /// How much text of a large file is held at a time, unless a document is larger. Bytes.
+    pub const WINDOW: u64 = 2 * 1024 * 1024;
+
     /// Reads a file.
     ///
     /// # Errors
@@ -140,6 +145,22 @@ impl SealedFile {
                 (metadata, vec![leaves])
             }
         };
+        Ok(Self::of_parts(metadata, parts))
+    }
+
+    /// Reads a large file of many documents a window at a time: its text is never held whole. `None` where that cannot be
+    /// done: then [`SealedFile::parse`] has to be asked, and what it says is what counts.
+    #[must_use]
+    pub fn in_windows(content: impl Read) -> Option<Self> {
+        Self::by_windows(Windows::new(content, Self::WINDOW))
+    }
+
+    fn by_windows(windows: Windows<impl Read>) -> Option<Self> {
+        let (metadata, parts) = gather_windows(windows)?;
+        Some(Self::of_parts(metadata, parts))
+    }
+
+    fn of_parts(metadata: Metadata, parts: Vec<Vec<Leaf>>) -> Self {
         let tag = |leaf: &Leaf| match &leaf.content {
             LeafContent::Encrypted(sealed) => Some(sealed.tag()),
             LeafContent::Plain(_) => None,
@@ -149,7 +170,7 @@ impl SealedFile {
         by_tag.sort_unstable();
         let claims = parts.iter().flatten().enumerate().filter(|(_, leaf)| leaf.claims_encryption());
         let claims = claims.map(|(at, _)| at).collect();
-        Ok(Self { metadata, parts, by_tag, claims })
+        Self { metadata, parts, by_tag, claims }
     }
 
     /// Its leaves, in document order.

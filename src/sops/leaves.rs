@@ -1,6 +1,7 @@
 //! From the text of a file to its leaves, a document at a time: no tree of a whole file is ever held.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 use super::file::{BLOCK, Leaf, metadata_of, root_entries, take_block};
@@ -9,7 +10,7 @@ use super::tree::{Entries, Hop, MERGE, Tree, each_scalar};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::{FieldPath, Step};
 use crate::selector::Selector;
-use crate::yaml::{self, Content, Document, Documents, ParseError, in_parts};
+use crate::yaml::{self, Content, Document, Documents, ParseError, Windows, in_parts};
 
 /// How SOPS writes a merge key. A key `<<` without the tag is one like any other.
 const MERGE_KEY: &str = "!!merge <<";
@@ -51,23 +52,54 @@ pub(super) fn gather(text: &str) -> Result<(Metadata, Vec<Vec<Leaf>>), Problem> 
             }
         }
     };
-    let parts = in_parts(text, read).map_err(|error| no_yaml(&error))?;
-    let mut all = Vec::with_capacity(parts.len());
-    let mut before = 0;
-    for part in parts {
-        let (mut leaves, documents) = part?;
-        for leaf in &mut leaves {
-            leaf.document += before;
-        }
-        all.push(leaves);
-        before += documents;
+    let mut all = Parts::default();
+    for part in in_parts(text, read).map_err(|error| no_yaml(&error))? {
+        all.add(part?);
     }
     let metadata = of_first.into_inner().unwrap_or_else(|| metadata_of(Vec::new()))?;
-    Ok((metadata, all))
+    Ok((metadata, all.leaves))
+}
+
+/// The same of a large file, whose text is never held whole. `None` where that cannot be read, or means something that only the
+/// whole text tells: then [`gather`] has to be asked, and what it says is what counts.
+pub(super) fn gather_windows(mut windows: Windows<impl Read>) -> Option<(Metadata, Vec<Vec<Leaf>>)> {
+    let mut of_first = None;
+    let mut all = Parts::default();
+    while let Some(text) = windows.next_text() {
+        let text = text.ok().filter(|text| !text.contains(MERGE_KEY))?;
+        let metadata = match of_first.take() {
+            Some(metadata) => metadata,
+            None => first_metadata(text).ok()?,
+        };
+        let read = |documents: Documents<'_>| add_all(Gatherer::new(&metadata, false), documents);
+        for part in in_parts(text, read).ok()? {
+            all.add(part.ok()?);
+        }
+        of_first = Some(metadata);
+    }
+    Some((of_first?, all.leaves))
 }
 
 /// The leaves of a part, and how many documents it has.
 type Part = Result<(Vec<Leaf>, usize), Problem>;
+
+/// The parts so far.
+#[derive(Default)]
+struct Parts {
+    leaves: Vec<Vec<Leaf>>,
+    documents: usize,
+}
+
+impl Parts {
+    fn add(&mut self, (mut leaves, documents): (Vec<Leaf>, usize)) {
+        for leaf in &mut leaves {
+            leaf.document += self.documents;
+        }
+        leaves.shrink_to_fit();
+        self.leaves.push(leaves);
+        self.documents += documents;
+    }
+}
 
 fn add_all(mut gatherer: Gatherer<'_>, documents: Documents<'_>) -> Result<Part, ParseError> {
     let mut refused = None;

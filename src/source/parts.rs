@@ -362,12 +362,13 @@ impl Sources<'_> {
 
     /// An encrypted file, where it is one. Each is read once.
     fn parse(&mut self, located: &Located, format: Format) -> Option<Rc<SealedFile>> {
-        let files = self.files;
-        let parsed = self.parsed.entry((located.file.clone(), format)).or_insert_with(|| {
-            let bytes = files.read(&located.file).ok()?;
-            SealedFile::parse(str::from_utf8(&bytes).ok()?, format).ok().map(Rc::new)
-        });
-        parsed.clone()
+        let key = (located.file.clone(), format);
+        if let Some(parsed) = self.parsed.get(&key) {
+            return parsed.clone();
+        }
+        let parsed = self.sealed_file(located, format).ok().map(Rc::new);
+        self.parsed.insert(key, parsed.clone());
+        parsed
     }
 }
 

@@ -8,10 +8,12 @@ pub mod emit;
 mod lines;
 mod parse;
 mod parts;
+mod windows;
 
 pub use documents::{Documents, first, parse};
 pub use parse::ParseError;
 pub use parts::in_parts;
+pub use windows::Windows;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::memmem::rfind as memrmem;
+
 use super::{Documents, ParseError};
 use crate::parallel;
 
@@ -67,6 +69,19 @@ pub(super) fn document_behind(text: &str, place: usize) -> Option<usize> {
             bytes.get(start + 3).is_none_or(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
         stands_alone && ends_in_content(bytes.get(..*start).unwrap_or_default())
     })
+}
+
+/// Where the last document of a text begins that can be cut off, whatever may follow the text.
+pub(super) fn last_document(text: &[u8]) -> Option<usize> {
+    let mut before = text;
+    loop {
+        let start = memrmem(before, b"\n---")? + 1;
+        let is_mark = matches!(text.get(start + 3), Some(b' ' | b'\t' | b'\r' | b'\n'));
+        if is_mark && ends_in_content(text.get(..start).unwrap_or_default()) {
+            return Some(start);
+        }
+        before = text.get(..start)?;
+    }
 }
 
 /// Whether the last line is one of a document's content. A comment behind the last document, or before the first one, could be that

@@ -422,7 +422,60 @@ fn debug_shows_no_content() {
     assert!(!["hunter2", "1234", "welcome", "ENC["].iter().any(|secret| shown.contains(secret)), "{shown}");
 }
 
+/// All that a file is told by.
+fn parts_of(file: &SealedFile) -> impl Iterator<Item = (usize, &FieldPath, Option<bool>, bool, String)> {
+    file.leaves().map(|leaf| {
+        let content = match &leaf.content {
+            LeafContent::Encrypted(sealed) => sealed.to_text(),
+            LeafContent::Plain(scalar) => format!("{scalar:?}"),
+        };
+        (leaf.document, leaf.path.as_ref(), leaf.covered, leaf.merged, content)
+    })
+}
+
+/// What is read in windows is what is read as a whole, or has to be read as a whole.
+fn in_windows(text: &str, size: u64) -> Option<SealedFile> {
+    let file = SealedFile::by_windows(Windows::new(text.as_bytes(), size))?;
+    let whole =
+        SealedFile::parse(text, Format::Yaml).unwrap_or_else(|problem| panic!("{problem:?} of {text}"));
+    assert_eq!(file.metadata.mac, whole.metadata.mac);
+    assert!(parts_of(&file).eq(parts_of(&whole)), "{text}");
+    assert_eq!((&file.by_tag, &file.claims), (&whole.by_tag, &whole.claims));
+    Some(file)
+}
+
+#[test]
+fn a_file_is_the_same_in_windows() {
+    let plain = "kind: ConfigMap\ndata:\n  a: ENC[AES256_GCM,\n  b: [1, true]\n";
+    let text = format!("{SECRET}---\n{plain}---\n{}", SECRET.replace("data:", "more:"));
+    for size in [1, 100, 1_000, 3_000, text.len() as u64, text.len() as u64 + 1] {
+        let file = in_windows(&text, size).unwrap();
+        assert_eq!(file.leaves().map(|leaf| leaf.document).max(), Some(4));
+    }
+    let file = in_windows(SECRET, 1).unwrap();
+    assert_eq!(leaves(&file), leaves(&yaml(SECRET)));
+}
+
+#[test]
+fn what_only_the_whole_tells_is_read_whole() {
+    let merges = format!("{SECRET}---\na: &a {{k: v}}\nb:\n  !!merge <<: *a\n");
+    let no_block = format!("a: 1\n---\n{SECRET}");
+    let broken = format!("{SECRET}---\na: [\n");
+    for text in [merges.as_str(), &no_block, &broken, "a: 1\n", ""] {
+        assert!(in_windows(text, 100).is_none(), "{text}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn windows_do_not_change_what_is_read(
+        position in 0..SECRET.len(), byte in prop::option::of(0x09_u8..0x7f), size in 1..SECRET.len() as u64 + 2
+    ) {
+        let mut changed = SECRET.as_bytes().to_vec();
+        changed[position] = byte.unwrap_or(changed[position]);
+        in_windows(&String::from_utf8(changed).unwrap(), size);
+    }
+
     /// Whatever byte is changed, nothing panics, and where the MAC still fits, the decrypted values are the same.
     #[test]
     fn no_changed_byte_goes_unnoticed(position in 0..SECRET.len(), byte in 0x09_u8..0x7f) {
