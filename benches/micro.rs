@@ -93,6 +93,7 @@ fn find_and_splice(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::of_str(&text)).bench(|| {
         let mut edits = Edits::new();
         for item in &input.items {
+            let item = item.item();
             for sealed in item.sealed() {
                 edits.replace_scalar(&sealed, Zeroizing::new("plain".to_owned()));
             }

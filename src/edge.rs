@@ -164,14 +164,29 @@ pub fn stdin_is_terminal() -> bool {
 /// It cannot be read, or is too large; why.
 pub fn read_stdin() -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(LARGEST_FILE + 1).read_to_end(&mut bytes);
-    match read {
+    match read_all(io::stdin().lock(), &mut bytes) {
         Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
             Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20))
         }
         Ok(_) => Ok(bytes),
         Err(error) => Err(error.kind().to_string()),
     }
+}
+
+/// How much is read before room is made for the largest input. Bytes.
+const SMALL_INPUT: usize = 1024 * 1024;
+
+/// A pipe does not tell how much will come. To make room again and again copies it each time, and takes half as much memory
+/// more; room that nobody has written to takes none.
+fn read_all(content: impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let mut content = content.take(LARGEST_FILE + 1);
+    let read = content.by_ref().take(SMALL_INPUT as u64).read_to_end(bytes)?;
+    if read < SMALL_INPUT {
+        return Ok(read);
+    }
+    // Where there is not as much, it grows as it comes.
+    let _ = bytes.try_reserve_exact(usize::try_from(LARGEST_FILE + 1).unwrap_or(usize::MAX) - read);
+    content.read_to_end(bytes).map(|more| read + more)
 }
 
 /// How many pieces are written at once: what Linux takes.

@@ -11,7 +11,7 @@ use crate::field_path::FieldPath;
 use crate::policy::{Authorised, Sealed};
 use crate::secret::{DataKey, Plaintext, SecretBytes, ValueType};
 use crate::sops::print::Reveal;
-use crate::sops::{Cipher, EncryptedValue, SealedFile, Unsealed};
+use crate::sops::{Cipher, EncryptedValue, Revealed, SealedFile, Unsealed};
 
 /// How strictly values are vouched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,9 @@ pub enum Strictness {
 
 /// Something sealed whose data key is known and, where strictness asks for it, whose MAC is right.
 pub struct Opened {
-    authorised: Authorised,
-    /// For the values, each when it is written: the plaintexts that the MAC was computed over are not kept.
+    /// Of a file, what tells its ciphertexts: their plaintexts were needed for the MAC, and are not kept either.
+    sealed: Sealed,
+    /// For the values, each when it is written.
     cipher: Cipher,
     /// Whether nothing was wrong with the file: every value opened, and the MAC fits.
     is_right: bool,
@@ -74,7 +75,11 @@ pub fn open(
     if strictness == Strictness::Verified && !wrong.is_empty() {
         return Err(wrong);
     }
-    Ok((Opened { authorised, cipher, is_right: wrong.is_empty(), strictness }, wrong))
+    let sealed = match authorised.into_sealed() {
+        Sealed::File(file) => Sealed::File(file.without_ciphertexts()),
+        item @ Sealed::Item(_) => item,
+    };
+    Ok((Opened { sealed, cipher, is_right: wrong.is_empty(), strictness }, wrong))
 }
 
 impl Opened {
@@ -85,7 +90,7 @@ impl Opened {
     /// `not-in-origin`: the verified file does not hold it there. `value-corrupt`: nothing vouches for it, and the data
     /// key does not open it at that path.
     pub fn value(&self, path: &FieldPath, text: &str) -> Result<OpenedValue, Problem> {
-        match (self.authorised.sealed(), self.strictness) {
+        match (&self.sealed, self.strictness) {
             (Sealed::File(file), strictness) => match self.held(file, path, text) {
                 Some(value) => Ok(value),
                 None if self.is_in_the_clear(file, path, text) => Ok(as_it_is(text)),
@@ -113,24 +118,18 @@ impl Opened {
     /// Whether a MAC, as an item's own `sops` block states it, is the origin file's.
     #[must_use]
     pub fn states_mac(&self, mac: &str) -> bool {
-        self.authorised.metadata().mac.as_ref().is_some_and(|own| own.to_text() == mac)
+        self.sealed.metadata().mac.as_ref().is_some_and(|own| own.to_text() == mac)
     }
 
     /// Whether sops would encrypt the value at this path. `None`: only comments can tell.
     #[must_use]
     pub fn covers(&self, path: &FieldPath) -> Option<bool> {
-        self.authorised.metadata().selector.covers(path)
+        self.sealed.metadata().selector.covers(path)
     }
 
     fn held(&self, file: &SealedFile, path: &FieldPath, text: &str) -> Option<OpenedValue> {
-        let mut documents = BTreeSet::new();
-        let mut found = None;
-        for at in file.find(path, text) {
-            documents.extend(file.leaf(at).map(|leaf| leaf.document));
-            // The very ciphertext, so any of them will do.
-            found = found.or_else(|| file.reveal(at, &self.cipher));
-        }
-        Some(OpenedValue { plaintext: found?, documents: Some(documents) })
+        let Revealed { plaintext, documents } = file.reveal(path, text, &self.cipher)?;
+        Some(OpenedValue { plaintext, documents: Some(documents) })
     }
 
     /// Whether the file has a text there that only looks like a ciphertext: its selector leaves the place alone. Where comments

@@ -21,7 +21,9 @@ pub enum Sealed {
 }
 
 impl Sealed {
-    fn metadata(&self) -> &Metadata {
+    /// What its `sops` block says.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
         match self {
             Self::File(file) => &file.metadata,
             Self::Item(metadata) => metadata,
@@ -87,6 +89,12 @@ impl Authorised {
     #[must_use]
     pub fn sealed(&self) -> &Sealed {
         &self.sealed
+    }
+
+    /// The same, once it is opened.
+    #[must_use]
+    pub fn into_sealed(self) -> Sealed {
+        self.sealed
     }
 
     /// What its `sops` block says.

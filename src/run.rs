@@ -4,7 +4,7 @@ use crate::config::{Config, Integrity, OnUnencrypted};
 use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
 use crate::files::Files;
 use crate::keys::Keys;
-use crate::krm::{Edits, Form, Input, Item, Spliced};
+use crate::krm::{Edits, Form, Input, Resource, Spliced};
 use crate::locate::{Base, Locator};
 use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
@@ -13,7 +13,7 @@ use crate::parallel;
 use crate::policy::{Authorised, Terms};
 use crate::recover::Recovery;
 use crate::source::{Asked, AwaitedKey, Covered, Encrypted, Part, Source, Sources, wants_encrypted};
-use crate::write::{OpenedPart, Said, strip_origin, write_item};
+use crate::write::{OpenedPart, Said, strip_origin, strips_origin, write_item};
 
 /// What is asked of a run.
 pub struct Request<'t> {
@@ -40,8 +40,8 @@ pub struct Outcome<'t> {
 /// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
 pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Config) -> Keys) -> Outcome<'t> {
     let Request { input: text, config, base } = request;
-    let input = match Input::parse(text) {
-        Ok(input) => input,
+    let (input, encrypted) = match Input::parse_with(text, Encrypted::of_item) {
+        Ok(read) => read,
         Err(problem) => return refused_without_input(problem),
     };
     let mut report = Report::default();
@@ -62,7 +62,8 @@ pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Confi
     let terms = terms(&config, recovery.keys());
     let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
     let mut sources = Sources::new(files, &config, locator, terms, ask);
-    let plan = survey(&input, &config, &mut sources, &mut report);
+    let plan = survey(&input, &encrypted, &config, &mut sources, &mut report);
+    drop(encrypted);
     if is_filter {
         note_hashes(&input, &plan, &mut report);
     }
@@ -112,7 +113,7 @@ fn note_hashes(input: &Input<'_>, plan: &[Vec<Part>], report: &mut Report) {
 
 /// Whether there is a hash in an item's name. A resource asks for one by an annotation; of a generator's, the name is all
 /// that kustomize leaves.
-fn is_hashed(item: &Item<'_>) -> bool {
+fn is_hashed(item: &Resource<'_>) -> bool {
     // The 16 letters and the length of `Hash` in kustomize's `api/hasher/hasher.go`.
     let is_hash = |end: &str| end.len() == 10 && end.bytes().all(|c| b"bcdfghkmt2456789".contains(&c));
     match Origin::of(|name| item.annotation(name)) {
@@ -126,20 +127,22 @@ fn is_hashed(item: &Item<'_>) -> bool {
 /// Finds what is encrypted, and by what; and what should be and is not.
 fn survey(
     input: &Input<'_>,
+    encrypted: &[Option<Encrypted>],
     config: &Config,
     sources: &mut Sources<'_>,
     report: &mut Report,
 ) -> Vec<Vec<Part>> {
-    let encrypted = parallel::map_many(&input.items, Encrypted::of_item);
-    let of_item = |(item, encrypted)| look_at(item, encrypted, config, sources, report);
+    let of_item = |(item, encrypted): (_, &Option<Encrypted>)| {
+        look_at(item, encrypted.as_ref(), config, sources, report)
+    };
     let mut plan: Vec<Vec<Part>> = input.items.iter().zip(encrypted).map(of_item).collect();
-    sources.add_patches(&input.items, &mut plan);
+    sources.add_patches(&input.items, encrypted, &mut plan);
     plan
 }
 
 fn look_at(
-    item: &Item<'_>,
-    encrypted: Option<Encrypted<'_>>,
+    item: &Resource<'_>,
+    encrypted: Option<&Encrypted>,
     config: &Config,
     sources: &mut Sources<'_>,
     report: &mut Report,
@@ -149,39 +152,39 @@ fn look_at(
         refuse_plain_secret(item, config, sources, report);
         return Vec::new();
     };
-    if let Some((severity, why)) = left_alone(item, &encrypted, config) {
+    if let Some((severity, why)) = left_alone(item, encrypted, config) {
         let problem = Problem::new(Code::LeftEncrypted, "an encrypted item is left as it is").because(why);
         report.add(severity, problem, here);
         return Vec::new();
     }
-    if encrypted.orphans.is_empty() {
-        return sources.of_item(item, &encrypted);
+    if encrypted.orphans().is_empty() {
+        return sources.of_item(item, encrypted);
     }
     let origin = sources.origin_of(item);
     let problem =
         Problem::new(Code::OrphanCiphertext, "encrypted values without a `sops` block cannot be decrypted")
-            .at(encrypted.orphans.join(", "));
+            .at(encrypted.orphans().join(", "));
     report.add(Severity::Error, problem, Place { origin: origin.as_deref(), ..here });
     Vec::new()
 }
 
 /// Why an encrypted item is left alone: the config leaves its kind out, or it asks for it itself.
-fn left_alone(item: &Item<'_>, encrypted: &Encrypted<'_>, config: &Config) -> Option<(Severity, String)> {
+fn left_alone(item: &Resource<'_>, encrypted: &Encrypted, config: &Config) -> Option<(Severity, String)> {
     if let Some(annotation) = opted_out(item) {
         return Some((Severity::Info, format!("its annotation {annotation} is disabled")));
     }
-    let left_out = encrypted.orphans.is_empty() && !config.kinds.include(item.kind());
+    let left_out = encrypted.orphans().is_empty() && !config.kinds.include(item.kind());
     left_out.then(|| (Severity::Warning, format!("spec.kinds leaves {} out", item.kind())))
 }
 
 /// The annotation by which an item asks to be left alone: ours, or Flux'.
-fn opted_out(item: &Item<'_>) -> Option<&'static str> {
+fn opted_out(item: &Resource<'_>) -> Option<&'static str> {
     ["krm-sops.dev/decrypt", "kustomize.toolkit.fluxcd.io/decrypt"]
         .into_iter()
         .find(|annotation| item.annotation(annotation) == Some("disabled"))
 }
 
-fn refuse_plain_secret(item: &Item<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) {
+fn refuse_plain_secret(item: &Resource<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) {
     if !item.is_kind("Secret") || config.on_unencrypted == OnUnencrypted::Ignore {
         return;
     }
@@ -264,18 +267,24 @@ fn write(
 }
 
 /// What is to be changed in an item, and what there is to say about it.
+#[derive(Default)]
 struct Written {
     edits: Edits,
     said: Said,
     unstripped: Option<Problem>,
 }
 
-fn write_one(item: &Item<'_>, parts: &[Part], sources: &[Unlocked], config: &Config) -> Written {
+fn write_one(item: &Resource<'_>, parts: &[Part], sources: &[Unlocked], config: &Config) -> Written {
     let mut edits = Edits::new();
     let opened = opened_parts(parts, sources);
-    let said = opened.map(|opened| write_item(item, &opened, &mut edits)).unwrap_or_default();
-    let unstripped = strip_origin(item, !parts.is_empty(), config.strip_origin, &mut edits).err();
-    Written { edits: edits.settled(item), said, unstripped }
+    let is_stripped = strips_origin(!parts.is_empty(), config.strip_origin);
+    if opened.is_none() && !is_stripped {
+        return Written::default();
+    }
+    let item = item.item();
+    let said = opened.map(|opened| write_item(&item, &opened, &mut edits)).unwrap_or_default();
+    let unstripped = is_stripped.then(|| strip_origin(&item, &mut edits).err()).flatten();
+    Written { edits: edits.settled(&item), said, unstripped }
 }
 
 /// The parts of an item with what they were opened to; `None` where there are none, or any could not be opened.

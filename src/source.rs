@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::config::{Config, Fallback, Integrity};
 use crate::diagnostics::{Code, Problem};
 use crate::files::Files;
-use crate::krm::Item;
+use crate::krm::Resource;
 use crate::locate::{Located, Locator, Ruled};
 use crate::origin::Origin;
 use crate::policy::{Authorised, Authority, Sealed, Terms, authorise};
@@ -109,7 +109,7 @@ impl<'r> Sources<'r> {
     }
 
     /// What the `sops` block of an item is sealed by, by its origin.
-    fn of_origin(&mut self, origin: &Origin, item: &Item<'_>) -> SourceId {
+    fn of_origin(&mut self, origin: &Origin, item: &Resource<'_>) -> SourceId {
         match origin {
             Origin::Built(_) | Origin::Working(_) => self.of_file(origin, item),
             Origin::Remote { .. } => {
@@ -129,7 +129,7 @@ impl<'r> Sources<'r> {
     ///
     /// Where the file is encrypted, a transformer before this one has decrypted the item, such as that of a base; or a patch
     /// has replaced its values and taken the `sops` block away.
-    pub fn rule_over(&mut self, item: &Item<'_>, wants: impl Fn(&Rule) -> bool) -> Option<Covered> {
+    pub fn rule_over(&mut self, item: &Resource<'_>, wants: impl Fn(&Rule) -> bool) -> Option<Covered> {
         let origin = Origin::of(|name| item.annotation(name)).ok()?;
         if !matches!(origin, Origin::Built(_) | Origin::Working(_)) {
             return None;
@@ -173,7 +173,7 @@ impl<'r> Sources<'r> {
         SourceId(self.all.len() - 1)
     }
 
-    fn of_file(&mut self, origin: &Origin, item: &Item<'_>) -> SourceId {
+    fn of_file(&mut self, origin: &Origin, item: &Resource<'_>) -> SourceId {
         let located = match self.locator.origin_file(origin) {
             Ok(located) => located,
             Err(problem)
@@ -329,8 +329,8 @@ impl<'r> Sources<'r> {
     }
 
     /// The item's own block, for which nothing vouches.
-    fn item_alone(&self, item: &Item<'_>, let_pass: &mut Vec<Problem>) -> Found {
-        let Some(metadata) = item.sops().and_then(|block| block.read(Metadata::of_item)) else {
+    fn item_alone(&self, item: &Resource<'_>, let_pass: &mut Vec<Problem>) -> Found {
+        let Some(metadata) = item.item().sops().and_then(|block| block.read(Metadata::of_item)) else {
             return Err(one(Problem::new(Code::BadMetadata, "the item has no `sops` block")));
         };
         self.metadata_alone(metadata, let_pass)
@@ -359,9 +359,9 @@ impl SourceId {
 
 /// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
 #[must_use]
-pub fn wants_encrypted(rule: &Rule, item: &Item<'_>) -> bool {
+pub fn wants_encrypted(rule: &Rule, item: &Resource<'_>) -> bool {
     let mut wants = false;
-    item.each_scalar(|trail, node| {
+    item.item().each_scalar(|trail, node| {
         let of_secret = matches!(trail.keys().next(), Some("data" | "stringData"));
         let has_text = node.text().is_some_and(|text| !text.is_empty());
         wants |= of_secret && has_text && rule.selector.covers(&trail.to_path()) != Some(false);

@@ -35,7 +35,8 @@ fn spliced(text: &str, opened: &Opened) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let documents = Input::documents(text)?;
     let mut edits = Edits::new();
     for document in &documents.items {
-        let step = indentation(document, text);
+        let document = document.item();
+        let step = indentation(&document, text);
         for sealed in document.sealed() {
             let value = opened.value(&sealed.path, sealed.text)?;
             let text = match yaml_of(value.plaintext()) {
@@ -51,7 +52,7 @@ fn spliced(text: &str, opened: &Opened) -> Result<Zeroizing<Vec<u8>>, Problem> {
                 edits.raise_comment(&sealed, text);
             }
         }
-        edits.remove_entry(document, "sops").map_err(|_| {
+        edits.remove_entry(&document, "sops").map_err(|_| {
             Problem::new(Code::BadMetadata, "an alias of the file refers into its `sops` block")
         })?;
     }

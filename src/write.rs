@@ -167,21 +167,22 @@ fn write_values(item: &Item<'_>, opened: &[(SourceId, &Opened)], edits: &mut Edi
     said.extend(plain_values(item, opened).map(|problem| (Severity::Info, problem, first)));
 }
 
-/// Takes the origin annotations off an item, where the config says so.
+/// Whether the config wants the origin annotations off an item.
+#[must_use]
+pub fn strips_origin(decrypted: bool, strip: StripOrigin) -> bool {
+    match strip {
+        StripOrigin::All => true,
+        StripOrigin::Decrypted => decrypted,
+        StripOrigin::None => false,
+    }
+}
+
+/// Takes the origin annotations off an item.
 ///
 /// # Errors
 /// `bad-input`: something else in the item refers to one by a YAML alias.
-pub fn strip_origin(
-    item: &Item<'_>,
-    decrypted: bool,
-    strip: StripOrigin,
-    edits: &mut Edits,
-) -> Result<(), Problem> {
-    match strip {
-        StripOrigin::All => edits.remove_annotations(item, &BUILD_METADATA),
-        StripOrigin::Decrypted if decrypted => edits.remove_annotations(item, &BUILD_METADATA),
-        StripOrigin::Decrypted | StripOrigin::None => Ok(()),
-    }
+pub fn strip_origin(item: &Item<'_>, edits: &mut Edits) -> Result<(), Problem> {
+    edits.remove_annotations(item, &BUILD_METADATA)
 }
 
 /// Keeps the documents of a source that hold this value as well as all before it.

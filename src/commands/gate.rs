@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     let mut report = Report::default();
     for item in &input.items {
         let place = Place { item: Some(item.name()), ..Place::default() };
-        for problem in Found::in_item(item).into_problems() {
+        for problem in Found::in_item(&item.item()).into_problems() {
             report.add(Severity::Error, problem, place);
         }
     }

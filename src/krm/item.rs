@@ -11,10 +11,10 @@ use crate::yaml::{Comment, Content, Node};
 /// The key under which SOPS keeps its metadata.
 pub(super) const SOPS: &str = "sops";
 
-/// A resource, as it stands in the input.
+/// A resource with what is in it, as it stands in the input.
 #[derive(Debug)]
 pub struct Item<'i> {
-    name: ItemName,
+    pub(super) name: Arc<ItemName>,
     pub(super) node: Node<'i>,
     /// Whether its document is JSON.
     pub(super) json: bool,
@@ -23,9 +23,7 @@ pub struct Item<'i> {
 
 impl<'i> Item<'i> {
     /// The resource that a mapping is; `index` is its zero-based position in the input.
-    pub(super) fn new(mut node: Node<'i>, index: usize, json: bool, source: Arc<Source<'i>>) -> Self {
-        // A document's was let go when it was read; an item's of a list is only now known to be one.
-        block::hollow(&mut node, source.text);
+    pub(super) fn new(node: Node<'i>, index: usize, json: bool, source: Arc<Source<'i>>) -> Self {
         let metadata = node.find("metadata");
         let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or_default().to_owned();
         let name = ItemName {
@@ -35,6 +33,17 @@ impl<'i> Item<'i> {
             name: text(metadata.and_then(|metadata| metadata.find("name"))),
             index,
         };
+        Self::named(node, Arc::new(name), json, source)
+    }
+
+    /// The resource that a mapping is, of which it is known who it is.
+    pub(super) fn named(
+        mut node: Node<'i>,
+        name: Arc<ItemName>,
+        json: bool,
+        source: Arc<Source<'i>>,
+    ) -> Self {
+        block::hollow(&mut node, source.text);
         Self { name, node, json, source }
     }
 

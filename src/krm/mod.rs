@@ -9,6 +9,7 @@ mod block;
 mod data;
 mod item;
 mod removal;
+mod resource;
 mod resource_list;
 mod results;
 mod sealed;
@@ -17,14 +18,16 @@ mod splice;
 pub use block::Block;
 pub use data::{DataEdits, DataField, Section};
 pub use item::{Item, Trail};
+pub use resource::{Reading, Resource};
 pub use resource_list::{Form, Input};
 pub use sealed::{SealedComment, SealedScalar};
 pub use splice::{Edits, Spliced};
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::yaml::{Content, Node};
+use crate::yaml::{Content, Document, Node};
 
 /// The text that items stand in.
 #[derive(Debug)]
@@ -32,24 +35,29 @@ struct Source<'i> {
     text: &'i str,
     /// The line break of its first line.
     newline: &'static str,
-    /// How many aliases refer to each anchor.
+    /// How many aliases refer to each anchor of the document that is looked at.
     references: HashMap<usize, usize>,
 }
 
 impl<'i> Source<'i> {
-    fn new<'n>(text: &'i str, roots: impl Iterator<Item = &'n Node<'i>>) -> Self
-    where
-        'i: 'n,
-    {
+    fn new(text: &'i str) -> Self {
         let crlf = text
             .find('\n')
             .is_some_and(|newline| text.get(..newline).is_some_and(|line| line.ends_with('\r')));
+        Self { text, newline: if crlf { "\r\n" } else { "\n" }, references: HashMap::new() }
+    }
+
+    /// The same for what stands in a document: an alias refers to an anchor of its own document.
+    fn of_document(self: &Arc<Self>, document: &Document<'i>) -> Arc<Self> {
         let mut references = HashMap::new();
         // Few texts hold an alias, and those that can't need no walk.
-        if text.contains('*') {
-            roots.for_each(|root| count_references(root, &mut references));
+        if document.lines.is_none() && self.slice(document.range.clone()).contains('*') {
+            count_references(&document.root, &mut references);
         }
-        Self { text, newline: if crlf { "\r\n" } else { "\n" }, references }
+        if references.is_empty() {
+            return Arc::clone(self);
+        }
+        Arc::new(Self { references, ..*self.as_ref() })
     }
 
     fn slice(&self, range: Range<usize>) -> &'i str {

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Item, Source, block};
+use super::{Item, Resource, Source};
 use crate::diagnostics::{Code, Problem};
+use crate::parallel;
 use crate::yaml::{self, Content, Document, Node, ScalarStyle};
 
 /// In which form the resources came, and have to go back.
@@ -22,7 +23,7 @@ pub struct Input<'i> {
     /// In which form they came.
     pub form: Form,
     /// The resources, in their order. A `v1` `List` is one of them.
-    pub items: Vec<Item<'i>>,
+    pub items: Vec<Resource<'i>>,
     function_config: Option<Node<'i>>,
     /// The resource list itself.
     pub(super) list: Option<List>,
@@ -50,18 +51,31 @@ impl<'i> Input<'i> {
     /// # Errors
     /// `bad-input`: no YAML, a document or item that is no mapping, or a `ResourceList` that is not alone.
     pub fn parse(text: &'i str) -> Result<Self, Problem> {
+        Self::parse_with(text, |_| ()).map(|(input, _)| input)
+    }
+
+    /// Reads what is on stdin, and has a look at each resource while all of it is there.
+    ///
+    /// # Errors
+    /// See [`Input::parse`].
+    pub fn parse_with<T: Send>(
+        text: &'i str,
+        look: impl Fn(&Item<'i>) -> T + Sync,
+    ) -> Result<(Self, Vec<T>), Problem> {
         refuse_old_line_breaks(text)?;
-        let mut documents = hollow_documents(text).map_err(|error| {
+        let source = Arc::new(Source::new(text));
+        let mut documents = read(&source, true, &look).map_err(|error| {
             let yaml::ParseError { what, line, column } = error;
             bad_input("the input is not YAML that can be read")
                 .because(format!("line {line}, column {column}: {what}"))
         })?;
-        documents.retain(|document| !is_null(&document.root));
-        let source = Arc::new(Source::new(text, documents.iter().map(|document| &document.root)));
-        let lists = documents.iter().filter(|document| is_resource_list(&document.root)).count();
+        let lists = documents.iter().filter(|document| matches!(document, Read::List(_))).count();
         match (lists, documents.len()) {
             (0, _) => Self::stream(documents, source),
-            (1, 1) => Self::resource_list(documents, source),
+            (1, 1) => match documents.pop() {
+                Some(Read::List(list)) => Self::resource_list(list, &source, look),
+                _ => Self::stream(documents, source),
+            },
             _ => Err(bad_input("the input holds a ResourceList and other documents beside it")),
         }
     }
@@ -72,11 +86,10 @@ impl<'i> Input<'i> {
     /// `bad-input`: no YAML, or a document that is no mapping.
     pub fn documents(text: &'i str) -> Result<Self, Problem> {
         refuse_old_line_breaks(text)?;
-        let mut documents =
-            hollow_documents(text).map_err(|_| bad_input("a file is not YAML that can be read"))?;
-        documents.retain(|document| !is_null(&document.root));
-        let source = Arc::new(Source::new(text, documents.iter().map(|document| &document.root)));
-        Self::stream(documents, source)
+        let source = Arc::new(Source::new(text));
+        let documents = read(&source, false, &|_| ());
+        let documents = documents.map_err(|_| bad_input("a file is not YAML that can be read"))?;
+        Self::stream(documents, source).map(|(input, _)| input)
     }
 
     /// The function's config, where the resources came as a list that holds one.
@@ -95,31 +108,39 @@ impl<'i> Input<'i> {
         Some(self.source.slice(if indented { line } else { range.start }..range.end))
     }
 
-    fn stream(documents: Vec<Document<'i>>, source: Arc<Source<'i>>) -> Result<Self, Problem> {
+    fn stream<T>(documents: Vec<Read<'i, T>>, source: Arc<Source<'i>>) -> Result<(Self, Vec<T>), Problem> {
         let mut items = Vec::with_capacity(documents.len());
-        for (index, Document { root, .. }) in documents.into_iter().enumerate() {
-            if !matches!(root.content, Content::Mapping { .. }) {
+        let mut seen = Vec::with_capacity(documents.len());
+        for (index, document) in documents.into_iter().enumerate() {
+            let Read::Resource(mut resource, of_it) = document else {
                 return Err(bad_input(format!("document {} of the input is not a resource", index + 1)));
-            }
-            let json = is_json(&root);
-            items.push(Item::new(root, index, json, Arc::clone(&source)));
+            };
+            resource.set_index(index);
+            items.push(resource);
+            seen.push(of_it);
         }
-        Ok(Self { form: Form::Stream, items, function_config: None, list: None, source })
+        Ok((Self { form: Form::Stream, items, function_config: None, list: None, source }, seen))
     }
 
-    fn resource_list(documents: Vec<Document<'i>>, source: Arc<Source<'i>>) -> Result<Self, Problem> {
+    fn resource_list<T: Send>(
+        document: Document<'i>,
+        source: &Arc<Source<'i>>,
+        look: impl Fn(&Item<'i>) -> T + Sync,
+    ) -> Result<(Self, Vec<T>), Problem> {
+        let source = source.of_document(&document);
+        let Document { root, range, .. } = document;
+        let json = is_json(&root);
+        let mut list = List {
+            last_entry_end: root.entries().last().map_or(root.range.start, |entry| entry.value.whole().end),
+            range: root.range,
+            document_end: range.end,
+            flow: false,
+            results: None,
+        };
         let mut input =
             Self { form: Form::ResourceList, items: Vec::new(), function_config: None, list: None, source };
-        for Document { root, range } in documents {
-            let json = is_json(&root);
-            let Content::Mapping { entries, flow, .. } = root.content else { continue };
-            let mut list = List {
-                last_entry_end: entries.last().map_or(root.range.start, |entry| entry.value.whole().end),
-                range: root.range,
-                document_end: range.end,
-                flow,
-                results: None,
-            };
+        if let Content::Mapping { entries, flow, .. } = root.content {
+            list.flow = flow;
             for entry in entries {
                 match entry.key.text() {
                     Some("items") => input.add_items(entry.value, json)?,
@@ -130,9 +151,10 @@ impl<'i> Input<'i> {
                     _ => {}
                 }
             }
-            input.list = Some(list);
         }
-        Ok(input)
+        input.list = Some(list);
+        let seen = parallel::map_many(&input.items, |item| look(&item.item()));
+        Ok((input, seen))
     }
 
     fn add_items(&mut self, items: Node<'i>, json: bool) -> Result<(), Problem> {
@@ -148,20 +170,48 @@ impl<'i> Input<'i> {
                     bad_input("an item of the ResourceList is not a resource").at(format!("items[{index}]"))
                 );
             }
-            self.items.push(Item::new(node, index, json, Arc::clone(&self.source)));
+            self.items.push(Resource::held(Item::new(node, index, json, Arc::clone(&self.source))));
         }
         Ok(())
     }
 }
 
-/// The documents of a text, each without what is in its `sops` block as soon as it is read.
-fn hollow_documents<'i>(text: &'i str) -> Result<Vec<Document<'i>>, yaml::ParseError> {
-    let parts = yaml::in_parts(text, |documents| {
-        let hollow = |mut document: Document<'i>| {
-            block::hollow(&mut document.root, text);
-            document
-        };
-        documents.map(|document| document.map(hollow)).collect::<Result<Vec<_>, _>>()
+/// A document that holds anything.
+enum Read<'i, T> {
+    /// A resource, and what was seen of it.
+    Resource(Resource<'i>, T),
+    /// A `ResourceList`.
+    List(Document<'i>),
+    /// What is neither.
+    Other,
+}
+
+/// The documents of a text, each let go as soon as it is looked at.
+fn read<'i, T: Send>(
+    source: &Arc<Source<'i>>,
+    may_be_list: bool,
+    look: &(impl Fn(&Item<'i>) -> T + Sync),
+) -> Result<Vec<Read<'i, T>>, yaml::ParseError> {
+    let read = |document: Document<'i>| {
+        let root = &document.root;
+        if is_null(root) {
+            return None;
+        }
+        if !matches!(root.content, Content::Mapping { .. }) {
+            return Some(Read::Other);
+        }
+        if may_be_list && is_resource_list(root) {
+            return Some(Read::List(document));
+        }
+        let source = source.of_document(&document);
+        let Document { root, lines, .. } = document;
+        let json = is_json(&root);
+        let item = Item::new(root, 0, json, source);
+        let seen = look(&item);
+        Some(Read::Resource(Resource::of_item(item, lines), seen))
+    };
+    let parts = yaml::in_parts(source.text, |documents| {
+        documents.filter_map(|document| document.map(read).transpose()).collect::<Result<Vec<_>, _>>()
     })?;
     Ok(parts.into_iter().flatten().collect())
 }

@@ -1,18 +1,18 @@
 //! Whole files: their leaves, whether they are encrypted where they must be, and their MAC.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::detect::{Ciphertext, detect};
+use super::leaf::{Leaf, LeafContent};
 use super::leaves::{Gatherer, gather, gather_windows, no_yaml};
 use super::mac::{Mac, hashed};
 use super::metadata::Metadata;
 use super::scalar::Scalar;
-use super::tree::{Entries, MERGE, Tree};
-use super::value::{Cipher, EncryptedValue};
+use super::tree::{Entries, Tree};
+use super::value::{Cipher, EncryptedValue, Mark};
 use super::{dotenv, flat, ini, json};
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
@@ -73,43 +73,18 @@ pub struct SealedFile {
     pub metadata: Metadata,
     /// Its leaves in document order, in the parts in which they were read: to move them together would take as much memory again.
     parts: Vec<Vec<Leaf>>,
-    /// The positions of encrypted leaves, each behind its authentication tag, in order.
-    by_tag: Vec<([u64; 2], usize)>,
+    /// The positions of encrypted leaves, each behind its mark, in order.
+    by_mark: Vec<(Mark, usize)>,
     /// The positions of plain leaves that look like encrypted ones.
     claims: Vec<usize>,
 }
 
-/// A scalar of the file that is not null and not in a `sops` block.
-#[derive(Debug)]
-pub struct Leaf {
-    /// The zero-based position of its document in the file.
-    pub document: usize,
-    /// Where it stands in its document. The documents of a file are alike, and share their paths.
-    pub path: Arc<FieldPath>,
-    /// What it is.
-    pub content: LeafContent,
-    /// Whether the selector covers it. `None`: only comments could tell.
-    pub(super) covered: Option<bool>,
-    /// Whether a reader of YAML merges it into the mapping around `<<`.
-    pub(super) merged: bool,
-}
-
-/// What a leaf is.
-pub enum LeafContent {
-    /// A well-formed encrypted value at a place where values are encrypted, or may be.
-    Encrypted(EncryptedValue),
-    /// A plain value.
-    Plain(Scalar<'static>),
-}
-
-// A plain value may be a secret that someone forgot to encrypt.
-impl fmt::Debug for LeafContent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Encrypted(_) => "Encrypted(..)",
-            Self::Plain(_) => "Plain(..)",
-        })
-    }
+/// What a ciphertext was opened to.
+pub struct Revealed {
+    /// The value.
+    pub plaintext: Plaintext,
+    /// The zero-based documents of the file that hold the ciphertext.
+    pub documents: BTreeSet<usize>,
 }
 
 /// What came of decrypting a file. The plaintexts are not kept: see [`SealedFile::reveal`].
@@ -161,16 +136,16 @@ impl SealedFile {
     }
 
     fn of_parts(metadata: Metadata, parts: Vec<Vec<Leaf>>) -> Self {
-        let tag = |leaf: &Leaf| match &leaf.content {
-            LeafContent::Encrypted(sealed) => Some(sealed.tag()),
-            LeafContent::Plain(_) => None,
+        let mark = |leaf: &Leaf| match &leaf.content {
+            LeafContent::Encrypted(sealed) => Some(sealed.mark()),
+            LeafContent::Plain(_) | LeafContent::Known(_) => None,
         };
-        let mut by_tag: Vec<_> =
-            parts.iter().flatten().enumerate().filter_map(|(at, leaf)| Some((tag(leaf)?, at))).collect();
-        by_tag.sort_unstable();
+        let mut by_mark: Vec<_> =
+            parts.iter().flatten().enumerate().filter_map(|(at, leaf)| Some((mark(leaf)?, at))).collect();
+        by_mark.sort_unstable();
         let claims = parts.iter().flatten().enumerate().filter(|(_, leaf)| leaf.claims_encryption());
         let claims = claims.map(|(at, _)| at).collect();
-        Self { metadata, parts, by_tag, claims }
+        Self { metadata, parts, by_mark, claims }
     }
 
     /// Its leaves, in document order.
@@ -202,28 +177,61 @@ impl SealedFile {
         self.find_under(keys, text).next().is_some()
     }
 
+    /// Whether it holds values of all these marks, wherever. The marks of values that it holds are.
+    #[must_use]
+    pub fn holds_marks(&self, marks: &[Mark]) -> bool {
+        marks.iter().all(|mark| self.by_mark.binary_search_by_key(mark, |(own, _)| *own).is_ok())
+    }
+
     fn find_under<'s, 'p: 's>(
         &'s self,
         keys: impl Iterator<Item = &'p str> + Clone + 's,
         text: &'s str,
     ) -> impl Iterator<Item = usize> + 's {
         let sealed = EncryptedValue::parse(text).ok();
-        let tag = sealed.as_ref().map(EncryptedValue::tag);
+        self.candidates(sealed.as_ref()).filter(move |at| {
+            self.leaf(*at).is_some_and(|leaf| leaf.is(text, sealed.as_ref()) && leaf.stands_under(&keys))
+        })
+    }
+
+    /// The positions of leaves that may be this value; all that only look like one may be what is none.
+    fn candidates(&self, sealed: Option<&EncryptedValue>) -> impl Iterator<Item = usize> + use<'_> {
+        let mark = sealed.map(EncryptedValue::mark);
         let start =
-            tag.map_or(self.by_tag.len(), |tag| self.by_tag.partition_point(|(other, _)| *other < tag));
-        let from_there = self.by_tag.get(start..).unwrap_or_default().iter();
-        from_there
-            .take_while(move |(other, _)| Some(*other) == tag)
-            .map(|(_, at)| *at)
-            .chain(self.claims.iter().copied())
-            .filter(move |at| {
-                self.leaf(*at).is_some_and(|leaf| match (&leaf.content, &sealed) {
-                    (LeafContent::Encrypted(own), Some(sealed)) => own == sealed,
-                    (LeafContent::Encrypted(_), None) => false,
-                    (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
-                })
-            })
-            .filter(move |at| self.leaf(*at).is_some_and(|leaf| leaf.stands_under(&keys)))
+            mark.map_or(self.by_mark.len(), |mark| self.by_mark.partition_point(|(other, _)| *other < mark));
+        let from_there = self.by_mark.get(start..).unwrap_or_default().iter();
+        let marked = from_there.take_while(move |(other, _)| Some(*other) == mark);
+        marked.map(|(_, at)| *at).chain(self.claims.iter().copied())
+    }
+
+    /// The plaintext of a ciphertext under the keys of a path, where the file holds it there, see [`SealedFile::find`].
+    #[must_use]
+    pub fn reveal(&self, path: &FieldPath, text: &str, cipher: &Cipher) -> Option<Revealed> {
+        let sealed = EncryptedValue::parse(text).ok();
+        let (mut plaintext, mut documents) = (None, BTreeSet::new());
+        for at in self.candidates(sealed.as_ref()) {
+            let Some(leaf) = self.leaf(at) else { continue };
+            if leaf.is(text, sealed.as_ref()) && leaf.stands_under(&path.keys()) {
+                documents.insert(leaf.document);
+                // The very ciphertext, so any of them will do.
+                plaintext = plaintext.or_else(|| leaf.reveal(sealed.as_ref()?, cipher));
+            }
+        }
+        Some(Revealed { plaintext: plaintext?, documents })
+    }
+
+    /// Keeps of each ciphertext only what tells another from it. Who wants a plaintext has the ciphertext, which is then found
+    /// to be the file's.
+    #[must_use]
+    pub fn without_ciphertexts(mut self) -> Self {
+        let digests = |part: &Vec<Leaf>| part.iter().map(Leaf::digest).collect::<Vec<_>>();
+        let digests = parallel::map(&self.parts, digests);
+        for (leaf, digest) in self.parts.iter_mut().flatten().zip(digests.into_iter().flatten()) {
+            if let Some(digest) = digest {
+                leaf.content = LeafContent::Known(digest);
+            }
+        }
+        self
     }
 
     /// Checks all that needs no key: that there is a MAC, and that what the selector covers is encrypted.
@@ -287,6 +295,8 @@ impl SealedFile {
                     self.hash_plain(scalar, &mut opened.hashed);
                     continue;
                 }
+                // The MAC cannot fit: a file is opened before its ciphertexts are let go.
+                LeafContent::Known(_) => continue,
             };
             match hash_sealed(sealed, &leaf.path.aad(), cipher, &mut opened.hashed) {
                 Ok(()) if sealed.kind() == ValueType::Comment => opened.corrupt.push(comment_in_list(leaf)),
@@ -301,18 +311,6 @@ impl SealedFile {
             }
         }
         opened
-    }
-
-    /// The plaintext of a leaf; `None` where it is plain, or cannot be opened as a value.
-    #[must_use]
-    pub fn reveal(&self, at: usize, cipher: &Cipher) -> Option<Plaintext> {
-        let leaf = self.leaf(at)?;
-        match &leaf.content {
-            LeafContent::Encrypted(sealed) if sealed.kind() != ValueType::Comment => {
-                cipher.open(sealed, &leaf.path.aad()).ok()
-            }
-            _ => None,
-        }
     }
 
     fn hash_plain(&self, scalar: &Scalar<'_>, onto: &mut SecretBuffer) {
@@ -335,60 +333,6 @@ impl SealedFile {
             Ok(())
         } else {
             Err(mismatch("a value was added, removed, changed or moved"))
-        }
-    }
-}
-
-impl Leaf {
-    /// `None` for a null, which SOPS neither encrypts nor hashes.
-    pub(super) fn new(
-        document: usize,
-        path: Arc<FieldPath>,
-        covered: Option<bool>,
-        scalar: Scalar<'_>,
-    ) -> Option<Self> {
-        if scalar == Scalar::Null {
-            return None;
-        }
-        let sealed = scalar
-            .as_str()
-            .filter(|text| covered != Some(false) && EncryptedValue::is_claimed_by(text))
-            .and_then(|text| EncryptedValue::parse(text).ok());
-        let content = sealed.map_or_else(|| LeafContent::Plain(scalar.into_owned()), LeafContent::Encrypted);
-        Some(Self { document, path, content, covered, merged: false })
-    }
-
-    /// Whether an item has the leaf under these keys, as it is or merged.
-    fn stands_under<'p>(&self, keys: &(impl Iterator<Item = &'p str> + Clone)) -> bool {
-        let merged = || self.path.keys().filter(|key| *key != MERGE).eq(keys.clone());
-        self.path.keys().eq(keys.clone()) || (self.merged && merged())
-    }
-
-    /// How much of it is hashed, give or take what numbers are longer as text.
-    fn length(&self) -> usize {
-        match &self.content {
-            LeafContent::Encrypted(sealed) => sealed.length(),
-            LeafContent::Plain(Scalar::Text(bytes)) => bytes.len(),
-            LeafContent::Plain(_) => 0,
-        }
-    }
-
-    /// SOPS leaves an empty string as it is.
-    fn must_be_encrypted(&self) -> bool {
-        match &self.content {
-            LeafContent::Plain(scalar) => self.covered == Some(true) && scalar.as_str() != Some(""),
-            LeafContent::Encrypted(_) => false,
-        }
-    }
-
-    fn claims_encryption(&self) -> bool {
-        matches!(&self.content, LeafContent::Plain(scalar) if scalar.as_str().is_some_and(EncryptedValue::is_claimed_by))
-    }
-
-    fn malformed_because(&self) -> Option<String> {
-        match &self.content {
-            LeafContent::Plain(scalar) => EncryptedValue::parse(scalar.as_str()?).err()?.causes.pop(),
-            LeafContent::Encrypted(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use aes_gcm::aead::consts::{U12, U16, U32};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AeadInOut as _, AesGcm, KeyInit as _, Nonce, Tag};
+use sha2::{Digest as _, Sha256};
 
 use super::scalar::Scalar;
 use crate::diagnostics::{Code, Problem};
@@ -27,6 +28,22 @@ pub struct EncryptedValue {
     iv: IvLength,
     kind: ValueType,
 }
+
+/// What an encrypted value is told by at a glance: its authentication tag, as numbers. No two values that SOPS writes have the
+/// same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark([u64; 2]);
+
+impl Mark {
+    fn of_tag(tag: &[u8]) -> Self {
+        let mut halves = tag.as_chunks().0.iter().map(|half| u64::from_ne_bytes(*half));
+        Self(std::array::from_fn(|_| halves.next().unwrap_or_default()))
+    }
+}
+
+/// What stands for an encrypted value that is not kept: the SHA-256 of all that it is.
+#[derive(PartialEq, Eq)]
+pub struct Digest([u8; 32]);
 
 /// How long an initialisation vector is. SOPS writes 32 bytes; the other two lengths are what other implementations write.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,11 +100,31 @@ impl EncryptedValue {
         format!("{PREFIX}{data},iv:{iv},tag:{tag},type:{}]", name_of(self.kind))
     }
 
-    /// Its authentication tag, as numbers: no two values that SOPS writes have the same one.
-    pub(super) fn tag(&self) -> [u64; 2] {
+    /// What stands for it where it is not kept.
+    pub(super) fn digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        hash.update([self.iv as u8, self.kind as u8]);
+        // The tag has one length, and the iv's is known, so nothing can be cut elsewhere.
+        hash.update(&self.bytes);
+        Digest(hash.finalize().into())
+    }
+
+    /// What it is told by at a glance.
+    pub(super) fn mark(&self) -> Mark {
         let [_, _, tag] = self.parts();
-        let mut halves = tag.as_chunks().0.iter().map(|half| u64::from_ne_bytes(*half));
-        std::array::from_fn(|_| halves.next().unwrap_or_default())
+        Mark::of_tag(tag)
+    }
+
+    /// What a text is told by, if it is a well-formed value. Where it is none, there may be one, too.
+    #[must_use]
+    pub fn mark_of(text: &str) -> Option<Mark> {
+        let (_, tag) = text.rsplit_once(",type:")?.0.rsplit_once(",tag:")?;
+        let mut decoded = [0; TAG];
+        let is_tag = decoded_length(tag) == TAG
+            && base64_simd::STANDARD
+                .decode(tag.as_bytes(), base64_simd::Out::from_slice(&mut decoded))
+                .is_ok();
+        is_tag.then(|| Mark::of_tag(&decoded))
     }
 
     /// How long its plaintext is.

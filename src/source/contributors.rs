@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::files::Files;
-use crate::krm::Item;
+use crate::krm::Resource;
 use crate::kustomization::{Ingredients, NAMES};
 use crate::locate::{Located, Locator};
 use crate::origin::Origin;
@@ -39,7 +39,7 @@ impl Contributors {
     /// transformers, then all of the kustomization that declares krm-sops.
     pub(super) fn of_item(
         &mut self,
-        item: &Item<'_>,
+        item: &Resource<'_>,
         origin: &Origin,
         locator: &Locator<'_>,
         files: &dyn Files,

@@ -10,12 +10,12 @@ use super::{Found, Source, SourceId, Sources, missing, one, refused};
 use crate::config::Integrity;
 use crate::diagnostics::{Code, Problem};
 use crate::field_path::FieldPath;
-use crate::krm::{DataField, Input, Item, SealedScalar, Section};
+use crate::krm::{DataField, Input, Item, Resource, SealedScalar, Section};
 use crate::locate::Located;
 use crate::origin::{self, Origin};
 use crate::parallel;
 use crate::policy::Sealed;
-use crate::sops::{EncryptedValue, Format, Metadata, SealedFile, is_dotenv_metadata};
+use crate::sops::{EncryptedValue, Format, Mark, Metadata, SealedFile, is_dotenv_metadata};
 
 /// What the keys of a scattered dotenv file's metadata begin with.
 const METADATA: &str = "sops_";
@@ -54,53 +54,82 @@ impl Part {
 }
 
 /// What is encrypted in an item, before anyone has looked for its sources.
-pub struct Encrypted<'n> {
-    /// The values of the item, where it is a Secret or `ConfigMap`.
-    fields: Vec<DataField<'n>>,
-    /// The positions of those that are encrypted files.
+#[derive(Debug)]
+pub struct Encrypted {
+    has_block: bool,
+    /// What its values are told by; `None` where that is not known of one.
+    marks: Option<Box<[Mark]>>,
+    /// Few items hold any of it, and there may be thousands.
+    beside: Option<Box<Beside>>,
+}
+
+/// What is encrypted beside the values under the item's `sops` block.
+#[derive(Debug, Default)]
+struct Beside {
+    /// The positions, among the values of a Secret or `ConfigMap`, of those that are encrypted files.
     files: Vec<(usize, Format)>,
     /// The positions of those that are encrypted lines of a scattered dotenv file.
     lines: Vec<usize>,
     is_scattered: bool,
-    has_block: bool,
     /// The places of encrypted values that have no metadata in the item.
-    pub orphans: Vec<String>,
+    orphans: Vec<String>,
 }
 
-impl<'n> Encrypted<'n> {
+impl Encrypted {
     /// What is encrypted in an item; `None` for nothing.
     #[must_use]
-    pub fn of_item(item: &'n Item<'_>) -> Option<Self> {
-        let fields = item.data_fields();
-        let is_scattered = is_scattered(&fields);
+    pub fn of_item(item: &Item<'_>) -> Option<Self> {
         let has_block = item.sops().is_some();
-        let (mut files, mut lines, mut orphans) = (Vec::new(), Vec::new(), Vec::new());
+        let beside = Beside::of_item(item, has_block);
+        let marks = has_block.then(|| marks_of(item)).flatten();
+        (has_block || beside.is_some()).then_some(Self { has_block, marks, beside })
+    }
+
+    /// The places of encrypted values that have no metadata in the item.
+    #[must_use]
+    pub fn orphans(&self) -> &[String] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.orphans)
+    }
+}
+
+impl Beside {
+    fn of_item(item: &Item<'_>, has_block: bool) -> Option<Box<Self>> {
+        let fields = item.data_fields();
+        let mut beside = Self { is_scattered: is_scattered(&fields), ..Self::default() };
         for (at, field) in fields.iter().enumerate() {
-            if is_scattered && is_dotenv_metadata(field.key) {
+            if beside.is_scattered && is_dotenv_metadata(field.key) {
                 continue;
             }
             if let Some(format) = Format::of_content(&field.content) {
-                files.push((at, format));
+                beside.files.push((at, format));
             } else if text_of(field).is_some_and(EncryptedValue::is_claimed_by) {
-                if is_scattered {
-                    lines.push(at);
+                if beside.is_scattered {
+                    beside.lines.push(at);
                 } else if field.is_base64() {
-                    orphans.push(field.path());
+                    beside.orphans.push(field.path());
                 }
             }
         }
         if !has_block {
             // Lines of a file are values of `data`, and were looked at above.
             let of_lines =
-                |sealed: &SealedScalar<'_>| is_scattered && sealed.path.keys().next() == Some("data");
-            let alone = item.sealed().into_iter().filter(|sealed| !of_lines(sealed));
-            orphans.extend(alone.map(|sealed| sealed.path.to_string()));
+                |sealed: &SealedScalar<'_>| beside.is_scattered && sealed.path.keys().next() == Some("data");
+            let mut alone = item.sealed();
+            alone.retain(|sealed| !of_lines(sealed));
+            beside.orphans.extend(alone.iter().map(|sealed| sealed.path.to_string()));
         }
-        let nothing = files.is_empty() && !is_scattered && !has_block && orphans.is_empty();
-        // Nobody asks for the others, and there may be thousands of items.
-        let fields = if files.is_empty() && !is_scattered { Vec::new() } else { fields };
-        (!nothing).then_some(Self { fields, files, lines, is_scattered, has_block, orphans })
+        let nothing = beside.files.is_empty() && !beside.is_scattered && beside.orphans.is_empty();
+        (!nothing).then(|| Box::new(beside))
     }
+}
+
+fn marks_of(item: &Item<'_>) -> Option<Box<[Mark]>> {
+    let mut marks = Vec::new();
+    item.each_scalar(|_, node| {
+        let text = node.text().filter(|text| EncryptedValue::is_claimed_by(text));
+        marks.extend(text.map(EncryptedValue::mark_of));
+    });
+    marks.into_iter().collect()
 }
 
 /// Whether the lines of an encrypted dotenv file are among the values: metadata, and something that is encrypted. A key that is
@@ -112,8 +141,9 @@ fn is_scattered(fields: &[DataField<'_>]) -> bool {
 
 impl Sources<'_> {
     /// The encrypted parts of an item, and what each is sealed by.
-    pub fn of_item(&mut self, item: &Item<'_>, encrypted: &Encrypted<'_>) -> Vec<Part> {
-        let only_values = encrypted.files.is_empty() && !encrypted.is_scattered;
+    pub fn of_item(&mut self, item: &Resource<'_>, encrypted: &Encrypted) -> Vec<Part> {
+        let beside = encrypted.beside.as_deref();
+        let only_values = beside.is_none();
         let annotation = item.annotation(origin::ANNOTATION);
         if let Some((known, source)) = &self.last
             && only_values
@@ -132,8 +162,11 @@ impl Sources<'_> {
             self.last = annotation.filter(|_| is_shared).map(|annotation| (annotation.to_owned(), source));
             parts.push(Part::Values(vec![source]));
         }
-        for (at, format) in &encrypted.files {
-            let Some(field) = encrypted.fields.get(*at) else { continue };
+        let Some(beside) = beside else { return parts };
+        let whole = item.item();
+        let fields = whole.data_fields();
+        for (at, format) in &beside.files {
+            let Some(field) = fields.get(*at) else { continue };
             let source = self.of_file_within(item, &origin, field, *format);
             parts.push(Part::File {
                 section: field.section,
@@ -142,15 +175,15 @@ impl Sources<'_> {
                 source,
             });
         }
-        if encrypted.is_scattered {
-            parts.push(Part::Lines(self.of_lines(item, &origin, encrypted)));
+        if beside.is_scattered {
+            parts.push(Part::Lines(self.of_lines(item, &origin, &beside.lines, &fields)));
         }
         parts
     }
 
     /// Where an item comes from, for people: its file where that is found, else what its annotation says.
     #[must_use]
-    pub fn origin_of(&self, item: &Item<'_>) -> Option<String> {
+    pub fn origin_of(&self, item: &Resource<'_>) -> Option<String> {
         let origin = Origin::of(|name| item.annotation(name)).ok()?;
         match self.locator.origin_file(&origin) {
             Ok(located) if origin.path().is_some() => Some(located.shown),
@@ -159,18 +192,24 @@ impl Sources<'_> {
     }
 
     /// Adds the encrypted patches that hold what the origin files of items do not.
-    pub fn add_patches(&mut self, items: &[Item<'_>], plan: &mut [Vec<Part>]) {
+    pub fn add_patches(
+        &mut self,
+        items: &[Resource<'_>],
+        encrypted: &[Option<Encrypted>],
+        plan: &mut [Vec<Part>],
+    ) {
         if self.config.integrity == Integrity::Skip {
             return;
         }
-        let work: Vec<(&Item<'_>, &Vec<Part>)> = items.iter().zip(plan.iter()).collect();
+        let work: Vec<_> = items.iter().zip(encrypted).zip(plan.iter()).collect();
         let all = &self.all;
-        let incomplete = parallel::map_many(&work, |(item, parts)| {
+        let incomplete = parallel::map_many(&work, |((item, encrypted), parts)| {
+            let marks = encrypted.as_ref().and_then(|encrypted| encrypted.marks.as_deref());
             let first = parts.iter().find_map(|part| match part {
                 Part::Values(sources) => all.get(sources.first()?.position()),
                 _ => None,
             });
-            first.is_some_and(|first| first.is_incomplete(item))
+            first.is_some_and(|first| first.is_incomplete(item, marks))
         });
         for ((item, parts), _) in items.iter().zip(plan).zip(incomplete).filter(|(_, incomplete)| *incomplete)
         {
@@ -182,9 +221,10 @@ impl Sources<'_> {
         }
     }
 
-    fn add_patches_of(&mut self, item: &Item<'_>, sources: &mut Vec<SourceId>) {
+    fn add_patches_of(&mut self, item: &Resource<'_>, sources: &mut Vec<SourceId>) {
         let Ok(origin) = Origin::of(|name| item.annotation(name)) else { return };
-        let sealed = item.sealed();
+        let whole = item.item();
+        let sealed = whole.sealed();
         let mut elsewhere: Vec<(&FieldPath, &str)> =
             sealed.iter().map(|sealed| (&sealed.path, sealed.text)).collect();
         let first = sources.first().and_then(|first| self.all.get(first.position()));
@@ -202,7 +242,7 @@ impl Sources<'_> {
     /// The encrypted patches that hold any of these values, which are taken out of the list.
     fn of_patches(
         &mut self,
-        item: &Item<'_>,
+        item: &Resource<'_>,
         origin: &Origin,
         values: &mut Vec<(&FieldPath, &str)>,
     ) -> Vec<SourceId> {
@@ -231,7 +271,7 @@ impl Sources<'_> {
     /// The file that stands in an item as a whole.
     fn of_file_within(
         &mut self,
-        item: &Item<'_>,
+        item: &Resource<'_>,
         origin: &Origin,
         field: &DataField<'_>,
         format: Format,
@@ -303,7 +343,7 @@ impl Sources<'_> {
         let input = text.as_deref().and_then(|text| Input::parse(text).ok());
         input.is_some_and(|input| {
             input.items.iter().any(|item| {
-                item.data_fields().iter().any(|other| {
+                item.item().data_fields().iter().any(|other| {
                     (other.section, other.key, &other.content) == (field.section, field.key, &field.content)
                 })
             })
@@ -311,12 +351,16 @@ impl Sources<'_> {
     }
 
     /// The dotenv files that hold the encrypted lines of an item.
-    fn of_lines(&mut self, item: &Item<'_>, origin: &Origin, encrypted: &Encrypted<'_>) -> Vec<SourceId> {
+    fn of_lines(
+        &mut self,
+        item: &Resource<'_>,
+        origin: &Origin,
+        lines: &[usize],
+        fields: &[DataField<'_>],
+    ) -> Vec<SourceId> {
         let metadata = |sources: &Self, let_pass: &mut Vec<Problem>| {
-            let fields = encrypted
-                .fields
-                .iter()
-                .filter_map(|field| Some((field.key.strip_prefix(METADATA)?, text_of(field)?)));
+            let fields =
+                fields.iter().filter_map(|field| Some((field.key.strip_prefix(METADATA)?, text_of(field)?)));
             sources.metadata_alone(Metadata::of_flat(fields), let_pass)
         };
         if let Origin::Remote { .. } = origin {
@@ -327,14 +371,13 @@ impl Sources<'_> {
             let source = self.without_file(missing(origin), metadata);
             return vec![self.add(source)];
         }
-        let mut lines: Vec<(FieldPath, &str)> = encrypted
-            .lines
+        let mut lines: Vec<(FieldPath, &str)> = lines
             .iter()
-            .filter_map(|at| encrypted.fields.get(*at))
+            .filter_map(|at| fields.get(*at))
             .filter_map(|field| Some((FieldPath::from([field.key]), text_of(field)?)))
             .collect();
         let of_mac = |field: &&DataField<'_>| field.key == MAC;
-        let stated = encrypted.fields.iter().find(of_mac).and_then(text_of);
+        let stated = fields.iter().find(of_mac).and_then(text_of);
         let mut found = Vec::new();
         for contributor in self.contributors.of_item(item, origin, &self.locator, self.files) {
             for path in &contributor.ingredients.envs {
@@ -387,11 +430,15 @@ impl Source {
         refused.is_some_and(|problems| problems.iter().all(|problem| problem.code == Code::NotInOrigin))
     }
 
-    /// Whether the item has an encrypted value that the file does not hold.
-    fn is_incomplete(&self, item: &Item<'_>) -> bool {
+    /// Whether the item has an encrypted value that the file does not hold. Where the file has all of its `marks`, nobody but a
+    /// forger made it so, and whatever it is will be found out when the values are looked up.
+    fn is_incomplete(&self, item: &Resource<'_>, marks: Option<&[Mark]>) -> bool {
         let Some(file) = self.file() else { return self.is_plain() };
+        if marks.is_some_and(|marks| file.holds_marks(marks)) {
+            return false;
+        }
         let mut incomplete = false;
-        item.each_scalar(|trail, node| {
+        item.item().each_scalar(|trail, node| {
             let text = node.text().filter(|text| EncryptedValue::is_claimed_by(text));
             incomplete |= text.is_some_and(|text| !file.holds(trail.keys(), text));
         });

@@ -34,6 +34,12 @@ pub fn first(text: &str) -> Result<Option<Document<'_>>, ParseError> {
     }
 }
 
+/// A document of a text once more, as it was read from these [`Document::lines`]. `None` where they are not those of one.
+#[must_use]
+pub fn again(text: &str, lines: Range<usize>) -> Option<Document<'_>> {
+    lines::document(text, lines.start, lines.end).map(|(document, _)| document)
+}
+
 /// The documents of a text, or of a part of it, one after the other. Each can be dropped before the next one is read.
 pub struct Documents<'i> {
     text: &'i str,
@@ -102,10 +108,13 @@ impl<'i> Iterator for Documents<'i> {
     }
 }
 
-/// Whether the parser makes the same of a document; taken for granted where that would take long.
+/// Whether the parser makes the same of a document, and lines do once more; taken for granted where that would take long.
 fn is_as_parsed(text: &str, document: &Document<'_>, range: Range<usize>) -> bool {
     range.len() > PIECE || {
-        let mut parsed = Piece::new(text, range);
-        parsed.next().is_some_and(|parsed| parsed.as_ref() == Ok(document)) && parsed.next().is_none()
+        let mut parsed = Piece::new(text, range.clone());
+        let is_same = |read: Option<&Document<'_>>| read == Some(document);
+        is_same(parsed.next().and_then(Result::ok).as_ref())
+            && parsed.next().is_none()
+            && is_same(again(text, range).as_ref())
     }
 }

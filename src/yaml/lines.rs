@@ -37,7 +37,7 @@ pub(super) fn document(text: &str, start: usize, end: usize) -> Option<(Document
     if next < end && !lines.is_marker() {
         return None;
     }
-    Some((Document { range: root.range.start..next, root }, next))
+    Some((Document { range: root.range.start..next, lines: Some(start..next), root }, next))
 }
 
 /// A line that is not blank, by its bytes in the text.

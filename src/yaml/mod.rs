@@ -10,7 +10,7 @@ mod parse;
 mod parts;
 mod windows;
 
-pub use documents::{Documents, first, parse};
+pub use documents::{Documents, again, first, parse};
 pub use parse::ParseError;
 pub use parts::in_parts;
 pub use windows::Windows;
@@ -20,12 +20,21 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 /// One document of a YAML stream. JSON is one, too.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq)]
 pub struct Document<'i> {
     /// Its content. An empty document is a plain, empty scalar.
     pub root: Node<'i>,
     /// The document's bytes, from its first content or comment to its end, without the `---` and `...` markers.
     pub range: Range<usize>,
+    /// What [`again`] reads it from once more, where these lines alone tell all of it.
+    pub lines: Option<Range<usize>>,
+}
+
+// What reads it is no part of it.
+impl PartialEq for Document<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.root, &self.range) == (&other.root, &other.range)
+    }
 }
 
 /// A value and the bytes it stands on.

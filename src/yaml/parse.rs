@@ -248,7 +248,7 @@ impl<'i> Builder<'i> {
         // An explicit end is the `...` itself, an implicit one is empty and lies before the comments that follow.
         self.unfinished = range.is_empty();
         let end = if self.unfinished { self.part.end } else { range.start };
-        self.documents.push_back(Document { root, range: start..end });
+        self.documents.push_back(Document { root, range: start..end, lines: None });
         self.comments.clear();
     }
 

@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("re2", &[]),
     ("selector", &["re2"]),
     ("yaml", &["parallel"]),
-    ("krm", &["yaml"]),
+    ("krm", &["parallel", "yaml"]),
     ("origin", &["yaml"]),
     ("rule", &["yaml", "re2", "selector"]),
     ("config", &["yaml", "re2", "rule"]),

@@ -5,14 +5,14 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aes_gcm::aead::consts::U32;
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AeadInOut as _, AesGcm, KeyInit as _};
 use krm_sops::krm::{Edits, Input};
 use krm_sops::secret::{DataKey, SecretBytes};
-use krm_sops::sops::{Cipher, Format, SealedFile};
+use krm_sops::sops::{Cipher, Format, LeafContent, Revealed, SealedFile};
 use krm_sops::yaml::emit;
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -139,17 +139,22 @@ fn plaintext_is_nowhere_but_where_it_is_written() {
     let opened = file.open(&cipher);
     assert!(opened.mac.is_ok() && opened.corrupt.is_empty());
     assert_eq!(sought.places(), 0, "once the MAC is computed");
+    let leaf = file.leaf(CHOSEN).expect("a leaf");
+    let LeafContent::Encrypted(sealed) = &leaf.content else { panic!("it is encrypted") };
+    let (path, ciphertext) = (Arc::clone(&leaf.path), sealed.to_text());
+    let file = file.without_ciphertexts();
 
     let item = format!("kind: A\nv: {}\nsops: {{}}\n", seal("", ""));
     let input = Input::parse(&item).expect("an item");
     let mut edits = Edits::new();
-    for sealed in input.items[0].sealed() {
-        let plaintext = file.reveal(CHOSEN, &cipher).expect("it opens");
+    let resource = input.items[0].item();
+    for sealed in resource.sealed() {
+        let Revealed { plaintext, .. } = file.reveal(&path, &ciphertext, &cipher).expect("it opens");
         assert_eq!(sought.places(), 1, "when it is to be written");
         edits.replace_scalar(&sealed, emit::string(plaintext.expose_str().expect("text"), &sealed.place));
     }
     assert_eq!(sought.places(), 1, "when it is to be changed in the item");
-    let edits = edits.settled(&input.items[0]);
+    let edits = edits.settled(&resource);
     assert_eq!(sought.places(), 1, "in the item");
     let output = edits.splice(&item);
     assert!(output.pieces().any(|piece| piece.len() >= 64));

@@ -24,7 +24,8 @@ fn is_hollow(text: &str) -> bool {
     let resource = root.find("items").map_or(root, |items| &items.items()[0]);
     let expected = resource.find("sops").unwrap();
     let input = Input::parse(text).unwrap();
-    let block = input.items[0].sops().unwrap();
+    let item = input.items[0].item();
+    let block = item.sops().unwrap();
     assert_eq!(block.read(shown), Some(shown(expected)), "{text}");
     assert_eq!(block.range(), expected.range);
     block.node.entries().is_empty()

@@ -6,13 +6,14 @@ fn edited(text: &str, replace: &[(&str, &[u8])], removed: &[&str], wrap: bool) -
     let input = Input::parse(text).unwrap();
     let mut edits = Edits::new();
     for item in &input.items {
+        let item = item.item();
         let fields = item.data_fields();
         let replaced = replace.iter().filter_map(|(key, content)| {
             let field = fields.iter().find(|field| field.key == *key)?;
             Some((field, Zeroizing::new(content.to_vec())))
         });
         let data = DataEdits { replaced: replaced.collect(), removed: removed.to_vec(), wrap };
-        data.make(item, &mut edits).unwrap();
+        data.make(&item, &mut edits).unwrap();
     }
     edits.apply(text).to_string()
 }
@@ -28,8 +29,12 @@ fn what_a_secret_and_a_config_map_hold() {
     let fields: Vec<(String, String)> = input
         .items
         .iter()
-        .flat_map(Item::data_fields)
-        .map(|field| (field.path(), String::from_utf8_lossy(&field.content).into_owned()))
+        .flat_map(|item| {
+            let item = item.item();
+            let field =
+                |field: DataField<'_>| (field.path(), String::from_utf8_lossy(&field.content).into_owned());
+            item.data_fields().into_iter().map(field).collect::<Vec<_>>()
+        })
         .collect();
     let expected = [
         ("data.a", "hey"),

@@ -10,7 +10,7 @@ fn every_scalar_with_its_path_but_those_of_the_sops_block() {
         "kind: A\nsops: {x: y}\ndata: {a: b, c: [d, {e: f}]}\nlist:\n- - g\n- h: i\n&k key: &v value\nalias: *v\nempty:\n",
     );
     let mut seen = Vec::new();
-    input.items[0].each_scalar(|trail, node| {
+    input.items[0].item().each_scalar(|trail, node| {
         seen.push(format!("{} = {}", trail.to_path(), node.text().unwrap_or_default()));
         assert!(trail.keys().eq(trail.to_path().keys()));
     });
@@ -34,13 +34,13 @@ fn a_sops_entry_that_is_no_mapping_is_a_value() {
     for value in ["text", "", "[a]"] {
         let text = format!("kind: A\nsops: {value}\n");
         let input = first(&text);
-        assert!(input.items[0].sops().is_none());
+        assert!(input.items[0].item().sops().is_none());
         let mut count = 0;
-        input.items[0].each_scalar(|_, _| count += 1);
+        input.items[0].item().each_scalar(|_, _| count += 1);
         assert_eq!(count, 2, "{value:?}");
     }
-    assert!(first("sops: {}").items[0].sops().is_some());
-    assert!(first("data: {sops: {a: b}}").items[0].sops().is_none());
+    assert!(first("sops: {}").items[0].item().sops().is_some());
+    assert!(first("data: {sops: {a: b}}").items[0].item().sops().is_none());
 }
 
 #[test]

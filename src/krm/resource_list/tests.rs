@@ -88,7 +88,7 @@ fn resource_lists_of_every_version_and_style() {
 
 #[test]
 fn json_is_told_from_flow_style() {
-    let json = |text| Input::parse(text).unwrap().items[0].json;
+    let json = |text| Input::parse(text).unwrap().items[0].item().json;
     assert!(json(r#"{"kind": "A", "data": {"b": 1}}"#));
     assert!(!json(r#"{kind: "A", "data": {"b": 1}}"#));
     assert!(!json("kind: A\ndata: {\"b\": 1}\n"));

@@ -322,6 +322,7 @@ proptest! {
         let input = Input::parse(&text).unwrap_or_else(|problem| panic!("{problem:?} in {text:?}"));
         let (mut edits, mut settled) = (Edits::new(), Edits::new());
         for item in &input.items {
+            let item = &*item.item();
             let mut of_item = Edits::new();
             for sealed in item.sealed() {
                 let number = sealed.text.split([':', ',']).nth(2).unwrap();

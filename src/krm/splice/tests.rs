@@ -27,6 +27,7 @@ fn opened(text: &str, plaintext: &str) -> String {
     };
     let (mut edits, mut settled) = (Edits::new(), Edits::new());
     for item in &input.items {
+        let item = &*item.item();
         edits.append(of_item(item));
         settled.append(of_item(item).settled(item));
     }
@@ -123,7 +124,8 @@ fn comments_are_decrypted_in_their_place() {
     assert_eq!(opened("a: [b, #E\n  c]\nsops:\n  #E\n  d: e\n", "x"), "a: [b, #x\n  c]\n");
     let text = format!("a:\n- #{E}\n  b: c\n");
     let input = Input::parse(&text).unwrap();
-    let comments = input.items[0].sealed_comments();
+    let item = input.items[0].item();
+    let comments = item.sealed_comments();
     assert_eq!((comments[0].path.to_string().as_str(), comments[0].text), ("a[0]", E));
 }
 
@@ -132,14 +134,15 @@ fn only_values_that_begin_as_ciphertexts_are_sealed() {
     let text =
         format!("{E}: a\nb: x {E}\nc: |\n  d: {E}\ne: {E}f\ng: 'ENC[AES256_GCM,'\nsops: {{mac: '{E}'}}\n");
     let input = Input::parse(&text).unwrap();
-    let sealed: Vec<_> = input.items[0].sealed().iter().map(|sealed| sealed.path.to_string()).collect();
+    let sealed: Vec<_> =
+        input.items[0].item().sealed().iter().map(|sealed| sealed.path.to_string()).collect();
     assert_eq!(sealed, ["e", "g"]);
 }
 
 fn without_annotations(text: &str, names: &[&str]) -> String {
     let input = Input::parse(text).unwrap();
     let mut edits = Edits::new();
-    edits.remove_annotations(&input.items[0], names).unwrap();
+    edits.remove_annotations(&input.items[0].item(), names).unwrap();
     edits.apply(text).to_string()
 }
 
@@ -171,7 +174,7 @@ fn annotations_go_one_by_one_and_the_last_with_all() {
 fn an_alias_into_what_is_removed_is_refused() {
     let refused = |text: &str| {
         let input = Input::parse(text).unwrap();
-        let problem = Edits::new().remove_entry(&input.items[0], "sops").err()?;
+        let problem = Edits::new().remove_entry(&input.items[0].item(), "sops").err()?;
         assert_eq!((problem.code, problem.field.as_deref()), (Code::BadInput, Some("sops")));
         Some(())
     };
@@ -191,7 +194,7 @@ fn an_alias_into_what_is_removed_is_refused() {
 fn edits_of_what_is_removed_are_dropped() {
     let text = format!("data:\n  a: {E}\nb: c\n");
     let input = Input::parse(&text).unwrap();
-    let item = &input.items[0];
+    let item = &*input.items[0].item();
     let mut edits = Edits::new();
     edits.replace_scalar(&item.sealed()[0], Zeroizing::new("x".into()));
     edits.remove_entry(item, "data").unwrap();

@@ -36,7 +36,11 @@ fn open(file: &SealedFile) -> Unsealed {
 
 /// What each leaf is opened to.
 fn values(file: &SealedFile, cipher: &Cipher) -> Vec<Option<Plaintext>> {
-    (0..file.leaves().count()).map(|at| file.reveal(at, cipher)).collect()
+    let value = |leaf: &Leaf| match &leaf.content {
+        LeafContent::Encrypted(sealed) => Some(file.reveal(&leaf.path, &sealed.to_text(), cipher)?.plaintext),
+        LeafContent::Known(_) | LeafContent::Plain(_) => None,
+    };
+    file.leaves().map(value).collect()
 }
 
 /// Every leaf of a file that opens and whose MAC is right: path, `=` where it was encrypted, value.
@@ -191,7 +195,7 @@ fn a_share_of_the_key_from_each_of_two_groups() {
         let cipher = Cipher::new(&key);
         let opened = file.open(&cipher);
         assert_eq!((opened.mac, opened.corrupt), (Ok(()), Vec::new()), "{chosen:?}");
-        assert_eq!(file.reveal(0, &cipher).unwrap().expose(), b"hunter2");
+        assert_eq!(values(&file, &cipher)[0].as_ref().unwrap().expose(), b"hunter2");
     }
 }
 
@@ -338,13 +342,60 @@ fn an_encrypted_comment_is_no_value() {
 
 #[test]
 fn leaves_are_found_by_path_and_text() {
-    let file = yaml(SECRET);
     let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
     let path = FieldPath::from(["stringData", "password"]);
-    assert_eq!(file.find(&path, password).next(), Some(5));
-    assert_eq!(file.find(&FieldPath::from(["stringData", "user"]), password).next(), None);
-    assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]").next(), None);
-    assert_eq!(file.find(&path, "").next(), None);
+    let cipher = cipher(&yaml(SECRET));
+    // Whether its ciphertexts are kept makes no difference.
+    for file in [yaml(SECRET), yaml(SECRET).without_ciphertexts()] {
+        assert_eq!(file.find(&path, password).next(), Some(5));
+        let revealed = file.reveal(&path, password, &cipher).unwrap();
+        assert_eq!(revealed.plaintext.expose(), b"correct horse\nbattery staple");
+        assert!(revealed.documents.into_iter().eq([0]));
+        let elsewhere = FieldPath::from(["stringData", "user"]);
+        assert_eq!(file.find(&elsewhere, password).next(), None);
+        assert!(file.reveal(&elsewhere, password, &cipher).is_none());
+        assert_eq!(file.find(&path, "ENC[AES256_GCM,data:zzzz]").next(), None);
+        assert_eq!(file.find(&path, "").next(), None);
+    }
+}
+
+#[test]
+fn what_is_let_go_is_told_from_all_else() {
+    let password = line(SECRET, "password:").trim_start().strip_prefix("password: ").unwrap();
+    let path = FieldPath::from(["stringData", "password"]);
+    let file = yaml(SECRET);
+    let cipher = cipher(&file);
+    let file = file.without_ciphertexts();
+    assert!(file.leaves().all(|leaf| !matches!(leaf.content, LeafContent::Encrypted(_))));
+    assert!(file.open(&cipher).mac.is_err(), "the MAC is not checked over what is not there");
+    let [data, iv] = ["data:", "iv:"].map(|part| password.find(part).unwrap() + part.len());
+    let flipped = |at: usize| {
+        let instead = if password.as_bytes()[at] == b'A' { "B" } else { "A" };
+        [&password[..at], instead, &password[at + 1..]].concat()
+    };
+    let moved = |kind| password.replace("type:str", kind);
+    for other in [flipped(data), flipped(iv), moved("type:bytes"), moved("type:comment")] {
+        assert!(EncryptedValue::parse(&other).is_ok(), "{other}");
+        assert_eq!(EncryptedValue::mark_of(&other), EncryptedValue::mark_of(password));
+        assert!(file.find(&path, &other).next().is_none() && file.reveal(&path, &other, &cipher).is_none());
+    }
+}
+
+#[test]
+fn marks_are_found_wherever_they_are() {
+    let file = yaml(SECRET);
+    let texts = file.leaves().filter_map(|leaf| match &leaf.content {
+        LeafContent::Encrypted(sealed) => Some(sealed.to_text()),
+        _ => None,
+    });
+    let mut marks: Vec<Mark> = texts.map(|text| EncryptedValue::mark_of(&text).unwrap()).collect();
+    assert!(marks.len() > 2 && file.holds_marks(&marks) && file.holds_marks(&[]));
+    let tag = base64_simd::STANDARD.encode_to_string([7; 16]);
+    marks.extend(EncryptedValue::mark_of(&format!("ENC[AES256_GCM,data:a,iv:b,tag:{tag},type:str]")));
+    assert!(!file.holds_marks(&marks));
+    for none in ["", "ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]", "tag:,type:", ",tag:%,type:a"] {
+        assert_eq!(EncryptedValue::mark_of(none), None, "{none}");
+    }
 }
 
 /// Parts of a large file are read side by side.
@@ -427,6 +478,7 @@ fn parts_of(file: &SealedFile) -> impl Iterator<Item = (usize, &FieldPath, Optio
     file.leaves().map(|leaf| {
         let content = match &leaf.content {
             LeafContent::Encrypted(sealed) => sealed.to_text(),
+            LeafContent::Known(_) => panic!("nothing was let go"),
             LeafContent::Plain(scalar) => format!("{scalar:?}"),
         };
         (leaf.document, leaf.path.as_ref(), leaf.covered, leaf.merged, content)
@@ -440,7 +492,7 @@ fn in_windows(text: &str, size: u64) -> Option<SealedFile> {
         SealedFile::parse(text, Format::Yaml).unwrap_or_else(|problem| panic!("{problem:?} of {text}"));
     assert_eq!(file.metadata.mac, whole.metadata.mac);
     assert!(parts_of(&file).eq(parts_of(&whole)), "{text}");
-    assert_eq!((&file.by_tag, &file.claims), (&whole.by_tag, &whole.claims));
+    assert_eq!((&file.by_mark, &file.claims), (&whole.by_mark, &whole.claims));
     Some(file)
 }
 

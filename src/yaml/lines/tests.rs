@@ -13,6 +13,8 @@ fn read(text: &str) -> (usize, &str) {
         let whole = parsed.next().unwrap_or_else(|| panic!("no document in {:?}", &text[start..next]));
         let whole = whole.unwrap_or_else(|error| panic!("{error:?} in {:?}", &text[start..next]));
         assert_eq!(document, whole, "{:?}", &text[start..next]);
+        let again = crate::yaml::again(text, document.lines.clone().unwrap());
+        assert_eq!(Some(&document), again.as_ref(), "{:?}", &text[start..next]);
         assert!(parsed.next().is_none(), "more than a document in {:?}", &text[start..next]);
         // Nor does it matter to the parser what comes behind it, but that it looks ahead.
         if start == 0
