@@ -33,6 +33,8 @@ pub const KIND: &str = "SopsDecrypt";
 pub struct Config {
     /// Where the config itself comes from: its annotations say so.
     pub identity: Identity,
+    /// Encrypted files whose resources are added to the input, relative to C: as a generator, there is nothing else.
+    pub files: Vec<String>,
     /// Use this `.sops.yaml`, relative to the config's directory, instead of the nearest above each origin file.
     pub sops_config: Option<String>,
     /// Rules inline, instead of any `.sops.yaml`.
@@ -170,6 +172,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             identity: Identity::default(),
+            files: Vec::new(),
             sops_config: None,
             creation_rules: None,
             root: None,
@@ -261,6 +264,7 @@ impl Config {
         refuse_unknown(aws, AWS, "spec.aws.")?;
         Ok(Self {
             identity: Identity::default(),
+            files: read_files(&fields)?,
             sops_config: fields.text("sopsConfig")?,
             creation_rules: None,
             root: fields.text("root")?,
@@ -279,6 +283,7 @@ impl Config {
 
 /// The fields of `spec`.
 const SPEC: &[&str] = &[
+    "files",
     "sopsConfig",
     "creationRules",
     "root",
@@ -318,6 +323,14 @@ fn read_value(text: &str) -> Result<Value, Problem> {
 fn inline_rules(text: &str, keys: &[&str]) -> Result<Option<Arc<Rules>>, Problem> {
     let rules = Rules::parse_at(text, keys, "spec.creationRules")?;
     Ok(Some(rules).filter(|rules| !rules.all().is_empty()).map(Arc::new))
+}
+
+fn read_files(fields: &Fields<'_>) -> Result<Vec<String>, Problem> {
+    let files = fields.texts("files")?;
+    if files.iter().any(String::is_empty) {
+        return Err(fields.bad("files", "a path is empty"));
+    }
+    Ok(files)
 }
 
 fn read_kinds(fields: &Fields<'_>) -> Result<Kinds, Problem> {

@@ -44,6 +44,7 @@ pub mod files;
 pub mod keys;
 pub mod krm;
 pub mod kustomization;
+pub mod listed;
 pub mod locate;
 pub mod master_key;
 pub mod open;

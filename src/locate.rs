@@ -171,6 +171,19 @@ impl<'f> Locator<'f> {
         Ok(located)
     }
 
+    /// A file that the config lists, by its path relative to C.
+    ///
+    /// # Errors
+    /// `remote-origin`: the config comes from a remote repository. Else as [`Locator::origin_file`].
+    pub fn listed_file(&self, path: &str) -> Result<Located, Problem> {
+        if matches!(self.start, Start::Remote) {
+            return Err(Problem::new(Code::RemoteOrigin, "the generator comes from a remote repository")
+                .because("its files are not this repository's, and neither are the rules above them")
+                .help("declare the generator in a local kustomization"));
+        }
+        self.origin_file(&Origin::Working(path.to_owned()))
+    }
+
     /// A file at a path on this disk, where one is there, inside the repository root, symbolic links resolved.
     #[must_use]
     pub fn file_at(&self, path: &Path) -> Option<Located> {

@@ -1,10 +1,13 @@
 //! The pipeline, as one readable function: text in, text out, and what there is to say.
 
+use std::cell::OnceCell;
+
 use crate::config::{Config, Integrity, OnUnencrypted};
 use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
 use crate::files::Files;
 use crate::keys::Keys;
 use crate::krm::{Edits, Form, Input, Resource, Spliced};
+use crate::listed::{Extended, LeftOut, Listed, extend};
 use crate::locate::{Base, Locator};
 use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
@@ -19,6 +22,8 @@ use crate::write::{OpenedPart, Said, strip_origin, strips_origin, write_item};
 pub struct Request<'t> {
     /// The resources, as they came.
     pub input: &'t str,
+    /// Where the input is put together with the files that the config lists.
+    pub room: &'t OnceCell<Extended>,
     /// The config that came beside them (an exec plugin's file, `--config`, `--set`); else it is the resource list's own.
     pub config: Option<Config>,
     /// Where paths start. Where it says what was built, the build is over, and so are the hashes in its names.
@@ -39,7 +44,7 @@ pub struct Outcome<'t> {
 ///
 /// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
 pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Config) -> Keys) -> Outcome<'t> {
-    let Request { input: text, config, base } = request;
+    let Request { input: text, room, config, base } = request;
     let (input, encrypted) = match Input::parse_with(text, Encrypted::of_item) {
         Ok(read) => read,
         Err(problem) => return refused_without_input(problem),
@@ -57,24 +62,83 @@ pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Confi
             return conclude(text, &input, Edits::new(), report);
         }
     };
-    let mut recovery = Recovery::new(keys(&config));
-    let is_filter = matches!(base, Base::Built { .. });
-    let terms = terms(&config, recovery.keys());
-    let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
-    let mut sources = Sources::new(files, &config, locator, terms, ask);
-    let plan = survey(&input, &encrypted, &config, &mut sources, &mut report);
-    drop(encrypted);
-    if is_filter {
-        note_hashes(&input, &plan, &mut report);
+    let run = Run { files, config: &config, locator, is_filter: matches!(base, Base::Built { .. }) };
+    let keys = keys(&config);
+    if config.files.is_empty() {
+        let edits = run.decrypt(&input, encrypted, Listed::default(), keys, &mut report);
+        return conclude(text, &input, edits, report);
     }
-    let sources = sources.into_all();
-    let calls = recovery.close();
-    let sources = unlock(sources, &config);
-    let edits = write(&input, &config, &plan, &sources, &mut report);
-    for note in calls.finish() {
-        report.add(Severity::Info, note, Place::default());
+    match extended(&run, text, &input, room) {
+        Ok((extended, (all, encrypted))) => {
+            for LeftOut { file, problem } in &extended.left_out {
+                report.add(
+                    Severity::Error,
+                    problem.clone(),
+                    Place { origin: Some(file), ..Place::default() },
+                );
+            }
+            let edits = run.decrypt(&all, encrypted, Listed::of(extended), keys, &mut report);
+            if !report.refuses() {
+                return conclude(&extended.text, &all, edits, report);
+            }
+        }
+        Err(problem) => report.add(Severity::Error, problem, Place::default()),
     }
-    conclude(text, &input, edits, report)
+    // As it came, without what was put behind it.
+    conclude(text, &input, Edits::new(), report)
+}
+
+/// The input, and what was seen of it.
+type Seen<'t> = (Input<'t>, Vec<Option<Encrypted>>);
+
+/// The input with the files that the config lists behind it.
+fn extended<'t>(
+    run: &Run<'_>,
+    text: &str,
+    input: &Input<'_>,
+    room: &'t OnceCell<Extended>,
+) -> Result<(&'t Extended, Seen<'t>), Problem> {
+    let extended = extend(text, input, run.config, run.files, &run.locator)?;
+    let extended = room.get_or_init(|| extended);
+    Ok((extended, Input::parse_with(&extended.text, Encrypted::of_item)?))
+}
+
+/// What a run works with.
+struct Run<'r> {
+    files: &'r dyn Files,
+    config: &'r Config,
+    locator: Locator<'r>,
+    is_filter: bool,
+}
+
+impl<'r> Run<'r> {
+    /// Finds, asks, opens and writes; what is to be changed in the input.
+    fn decrypt(
+        self,
+        input: &Input<'_>,
+        encrypted: Vec<Option<Encrypted>>,
+        listed: Listed<'r>,
+        keys: Keys,
+        report: &mut Report,
+    ) -> Edits {
+        let mut recovery = Recovery::new(keys);
+        let terms = terms(self.config, recovery.keys());
+        let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
+        let mut sources = Sources::new(self.files, self.config, self.locator, listed, terms, ask);
+        let plan = survey(input, &encrypted, self.config, &mut sources, report);
+        drop(encrypted);
+        if self.is_filter {
+            note_hashes(input, &plan, report);
+        }
+        let sources = sources.into_all();
+        let calls = recovery.close();
+        let sources = unlock(sources, self.config);
+        let edits = write(input, self.config, &plan, &sources, report);
+        for note in calls.finish() {
+            report.add(Severity::Info, note, Place::default());
+        }
+        edits
+    }
 }
 
 /// A source after its data key has been asked for: opened, or why not.
@@ -148,6 +212,12 @@ fn look_at(
     report: &mut Report,
 ) -> Vec<Part> {
     let here = Place { item: Some(item.name()), origin: None, rule: None };
+    if !encrypted.is_some_and(Encrypted::has_block) && sources.is_listed(item) {
+        let problem = Problem::new(Code::NotEncrypted, "a resource of a listed file is not encrypted")
+            .help("encrypt the file with sops, or list it under `resources` instead of spec.files");
+        report.add(Severity::Error, problem, Place { origin: sources.origin_of(item).as_deref(), ..here });
+        return Vec::new();
+    }
     let Some(encrypted) = encrypted else {
         refuse_plain_secret(item, config, sources, report);
         return Vec::new();

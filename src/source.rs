@@ -11,6 +11,7 @@ use crate::config::{Config, Fallback, Integrity};
 use crate::diagnostics::{Code, Problem};
 use crate::files::Files;
 use crate::krm::Resource;
+use crate::listed::Listed;
 use crate::locate::{Located, Locator, Ruled};
 use crate::origin::Origin;
 use crate::policy::{Authorised, Authority, Sealed, Terms, authorise};
@@ -66,6 +67,7 @@ pub struct Sources<'r> {
     files: &'r dyn Files,
     config: &'r Config,
     locator: Locator<'r>,
+    listed: Listed<'r>,
     terms: Terms,
     ask: Box<dyn FnMut(&Authorised) -> AwaitedKey + 'r>,
     by_file: HashMap<(PathBuf, Format), SourceId>,
@@ -78,12 +80,13 @@ pub struct Sources<'r> {
 }
 
 impl<'r> Sources<'r> {
-    /// None yet. `ask` asks for the data key of each, once, as soon as it is authorised.
+    /// None yet. `listed` are the files that the config lists, `ask` asks for the data key of each, once, as soon as it is authorised.
     #[must_use]
     pub fn new(
         files: &'r dyn Files,
         config: &'r Config,
         locator: Locator<'r>,
+        listed: Listed<'r>,
         terms: Terms,
         ask: impl FnMut(&Authorised) -> AwaitedKey + 'r,
     ) -> Self {
@@ -91,6 +94,7 @@ impl<'r> Sources<'r> {
             files,
             config,
             locator,
+            listed,
             terms,
             ask: Box::new(ask),
             by_file: HashMap::new(),
@@ -106,6 +110,20 @@ impl<'r> Sources<'r> {
     #[must_use]
     pub fn into_all(self) -> Vec<Source> {
         self.all
+    }
+
+    /// Where an item comes from: the file by which the config listed it, whatever it says itself; else what its annotations claim.
+    fn origin(&self, item: &Resource<'_>) -> Result<Origin, Problem> {
+        match self.listed.path_of(item) {
+            Some(path) => Ok(Origin::Working(path.to_owned())),
+            None => Origin::of(|name| item.annotation(name)),
+        }
+    }
+
+    /// Whether an item comes from a file that the config lists.
+    #[must_use]
+    pub fn is_listed(&self, item: &Resource<'_>) -> bool {
+        self.listed.path_of(item).is_some()
     }
 
     /// What the `sops` block of an item is sealed by, by its origin.
@@ -130,7 +148,7 @@ impl<'r> Sources<'r> {
     /// Where the file is encrypted, a transformer before this one has decrypted the item, such as that of a base; or a patch
     /// has replaced its values and taken the `sops` block away.
     pub fn rule_over(&mut self, item: &Resource<'_>, wants: impl Fn(&Rule) -> bool) -> Option<Covered> {
-        let origin = Origin::of(|name| item.annotation(name)).ok()?;
+        let origin = self.origin(item).ok()?;
         if !matches!(origin, Origin::Built(_) | Origin::Working(_)) {
             return None;
         }
@@ -305,6 +323,9 @@ impl<'r> Sources<'r> {
 
     /// An encrypted file. What is wrong with a large one is said of it as a whole.
     fn sealed_file(&self, located: &Located, format: Format) -> Result<SealedFile, Problem> {
+        if let Some(text) = self.listed.text_of(located) {
+            return SealedFile::parse(text, format);
+        }
         let large = self.files.large(&located.file, SealedFile::WINDOW).filter(|_| format == Format::Yaml);
         if let Some(file) = large.and_then(SealedFile::in_windows) {
             return Ok(file);

@@ -1,5 +1,6 @@
 //! stdin to stdout: the function, the exec plugin and the filter.
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 
 use super::{refuse, say, stdin_text};
@@ -29,7 +30,8 @@ pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
             ca_bundle,
         })
     };
-    let outcome = run(Request { input: &input, config, base }, &Disk, keys);
+    let room = OnceCell::new();
+    let outcome = run(Request { input: &input, room: &room, config, base }, &Disk, keys);
     say(&outcome.diagnostics);
     let written = edge::write_stdout(outcome.stdout.pieces());
     if written && !outcome.refused { ExitCode::SUCCESS } else { ExitCode::FAILURE }

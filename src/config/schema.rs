@@ -36,6 +36,9 @@ fn object(names: &[&str], describe: fn(&str) -> Option<Value>) -> Value {
 /// What a field of `spec` may hold; nothing for one that is not known here, which a test does not let happen.
 fn field_of_spec(name: &str) -> Option<Value> {
     Some(match name {
+        "files" => texts(
+            "Encrypted files whose resources are added decrypted, relative to the kustomization: krm-sops as a generator.",
+        ),
         "sopsConfig" => text(
             "Use the rules of this .sops.yaml; by default those of the nearest one above each origin file.",
         ),

@@ -73,7 +73,7 @@ fn unknown_fields_suggest_the_near_one() {
         refused("{aws: {maxconcurency: 1}}").help.as_deref(),
         Some("did you mean spec.aws.maxConcurrency?")
     );
-    assert!(refused("{zzz: 1}").help.unwrap().starts_with("the fields here are sopsConfig"));
+    assert!(refused("{zzz: 1}").help.unwrap().starts_with("the fields here are files, sopsConfig"));
     let problem = Config::from_settings([("aws.timout", "1s")]).unwrap_err();
     assert_eq!(problem.field.as_deref(), Some("spec.aws.timout"));
 }

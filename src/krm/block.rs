@@ -6,7 +6,6 @@
 use std::ops::Range;
 
 use super::item::SOPS;
-use super::removal::ends_in_block_scalar;
 use super::{line_start, next_line};
 use crate::yaml::{self, Content, Node};
 
@@ -45,7 +44,7 @@ pub(super) fn hollow(resource: &mut Node<'_>, text: &str) {
     let Some(entry) = entries.iter_mut().find(|entry| entry.key.text() == Some(SOPS)) else { return };
     let block = &mut entry.value;
     // How a block ends matters to what is removed behind it.
-    if lines(block, text).is_none() || !stands_alone(block) || ends_in_block_scalar(block) {
+    if lines(block, text).is_none() || !stands_alone(block) || block.ends_in_block_scalar() {
         return;
     }
     if let Content::Mapping { entries, comments, .. } = &mut block.content {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{column, line_start, next_line};
-use crate::yaml::{Content, Entry, Node, ScalarStyle};
+use crate::yaml::{Content, Entry, Node};
 
 /// Bytes that go, and what takes their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl<'i> Entries<'_, '_, 'i> {
             let start = self.entry_start(index);
             let mut end = self.end_of_lines(entry.value.whole().end, column);
             let kept = self.all.iter().take(index).rfind(|entry| !goes(entry));
-            if kept.is_some_and(|kept| ends_in_block_scalar(&kept.value)) {
+            if kept.is_some_and(|kept| kept.value.ends_in_block_scalar()) {
                 // It would take in the blank lines behind the entry.
                 end = self.end_of_blank_lines(end);
             }
@@ -164,18 +164,6 @@ impl<'i> Entries<'_, '_, 'i> {
             c => !in_comment && *c == indicator,
         });
         found.map(|(offset, _)| gap.start + offset)
-    }
-}
-
-/// Whether the last line of a node is a block scalar's.
-pub(super) fn ends_in_block_scalar(node: &Node) -> bool {
-    match &node.content {
-        Content::Scalar { style, .. } => matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
-        Content::Mapping { entries, .. } => {
-            entries.last().is_some_and(|entry| ends_in_block_scalar(&entry.value))
-        }
-        Content::Sequence { items, .. } => items.last().is_some_and(ends_in_block_scalar),
-        Content::Alias(_) => false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::yaml::{self, Content, Document, Node};
 #[derive(Debug)]
 pub struct Resource<'i> {
     name: Arc<ItemName>,
+    start: usize,
     held: Held<'i>,
 }
 
@@ -39,7 +40,7 @@ pub enum Reading<'r, 'i> {
 impl<'i> Resource<'i> {
     /// A resource of which nothing is let go.
     pub(super) fn held(item: Item<'i>) -> Self {
-        Self { name: Arc::clone(&item.name), held: Held::Item(Box::new(item)) }
+        Self { name: Arc::clone(&item.name), start: item.node.range.start, held: Held::Item(Box::new(item)) }
     }
 
     /// A resource whose nodes are let go, where these `lines` tell all that is in it.
@@ -54,7 +55,8 @@ impl<'i> Resource<'i> {
         };
         let annotations =
             entries.iter().filter_map(|entry| Some((text(&entry.key)?, text(&entry.value)?))).collect();
-        Self { name, held: Held::Lines { lines, annotations, source } }
+        let start = node.range.start;
+        Self { name, start, held: Held::Lines { lines, annotations, source } }
     }
 
     /// Its position in the input becomes known when all before it are read.
@@ -77,6 +79,12 @@ impl<'i> Resource<'i> {
                 Reading::Read(Box::new(Item::named(root, Arc::clone(&self.name), false, Arc::clone(source))))
             }
         }
+    }
+
+    /// Where it begins in the input's text. Bytes.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.start
     }
 
     /// By what people know it.

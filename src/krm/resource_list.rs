@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Item, Resource, Source};
+use super::{Item, Resource, Source, column, line_start, next_line};
 use crate::diagnostics::{Code, Problem};
 use crate::parallel;
-use crate::yaml::{self, Content, Document, Node, ScalarStyle};
+use crate::yaml::{self, Content, Document, Entry, Node, ScalarStyle};
 
 /// In which form the resources came, and have to go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,19 @@ pub(super) struct List {
     pub(super) last_entry_end: usize,
     /// The key and value of `results`, where it has any.
     pub(super) results: Option<Range<usize>>,
+    /// Where further items go, where any can.
+    room: Option<Room>,
+}
+
+/// Where further items go in a resource list, each on lines of its own behind `- `.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The bytes that they take the place of: none, or those of an empty list.
+    pub place: Range<usize>,
+    /// What stands before them.
+    pub before: String,
+    /// How far in they stand. Columns.
+    pub indent: usize,
 }
 
 impl<'i> Input<'i> {
@@ -88,7 +101,10 @@ impl<'i> Input<'i> {
         refuse_old_line_breaks(text)?;
         let source = Arc::new(Source::new(text));
         let documents = read(&source, false, &|_| ());
-        let documents = documents.map_err(|_| bad_input("a file is not YAML that can be read"))?;
+        let documents = documents.map_err(|error| {
+            bad_input("a file is not YAML that can be read")
+                .because(format!("line {}, column {}: {}", error.line, error.column, error.what))
+        })?;
         Self::stream(documents, source).map(|(input, _)| input)
     }
 
@@ -108,12 +124,18 @@ impl<'i> Input<'i> {
         Some(self.source.slice(if indented { line } else { range.start }..range.end))
     }
 
+    /// Where further items go; `None` for a stream, and for a list in braces or brackets.
+    #[must_use]
+    pub fn room_for_items(&self) -> Option<Room> {
+        self.list.as_ref()?.room.clone()
+    }
+
     fn stream<T>(documents: Vec<Read<'i, T>>, source: Arc<Source<'i>>) -> Result<(Self, Vec<T>), Problem> {
         let mut items = Vec::with_capacity(documents.len());
         let mut seen = Vec::with_capacity(documents.len());
         for (index, document) in documents.into_iter().enumerate() {
             let Read::Resource(mut resource, of_it) = document else {
-                return Err(bad_input(format!("document {} of the input is not a resource", index + 1)));
+                return Err(bad_input(format!("document {} is not a resource", index + 1)));
             };
             resource.set_index(index);
             items.push(resource);
@@ -136,11 +158,15 @@ impl<'i> Input<'i> {
             document_end: range.end,
             flow: false,
             results: None,
+            room: None,
         };
         let mut input =
             Self { form: Form::ResourceList, items: Vec::new(), function_config: None, list: None, source };
         if let Content::Mapping { entries, flow, .. } = root.content {
             list.flow = flow;
+            if !flow {
+                list.room = room(input.source.text, list.range.start, &entries);
+            }
             for entry in entries {
                 match entry.key.text() {
                     Some("items") => input.add_items(entry.value, json)?,
@@ -186,6 +212,39 @@ enum Read<'i, T> {
     Other,
 }
 
+/// Where further items of a list go that begins at `start`, in block style.
+fn room(text: &str, start: usize, entries: &[Entry<'_>]) -> Option<Room> {
+    let indent = column(text, start);
+    let Some(Entry { key, value }) = entries.iter().find(|entry| entry.key.text() == Some("items")) else {
+        let line = line_start(text, start);
+        let is_first = text.get(line..start)?.bytes().all(|byte| byte == b' ');
+        let before = format!("{}items:\n", " ".repeat(indent));
+        return is_first.then_some(Room { place: line..line, before, indent });
+    };
+    match &value.content {
+        Content::Sequence { items, flow: false, .. } if !items.is_empty() => {
+            let mut place = next_line(text, value.range.end);
+            // Blank lines may be the last item's own.
+            while text
+                .get(place..next_line(text, place))
+                .is_some_and(|line| !line.is_empty() && line.trim().is_empty())
+            {
+                place = next_line(text, place);
+            }
+            Some(Room { place: place..place, before: String::new(), indent: column(text, value.range.start) })
+        }
+        Content::Sequence { items, .. } if !items.is_empty() => None,
+        Content::Sequence { .. } | Content::Scalar { .. } if value.whole() == value.range => {
+            let end = next_line(text, value.range.end);
+            // A comment, if anything.
+            let rest = text.get(value.range.end..end)?.trim();
+            let before = if rest.is_empty() { String::new() } else { format!("{rest}\n") };
+            Some(Room { place: value.range.start..end, before, indent: column(text, key.range.start) })
+        }
+        _ => None,
+    }
+}
+
 /// The documents of a text, each let go as soon as it is looked at.
 fn read<'i, T: Send>(
     source: &Arc<Source<'i>>,
@@ -222,7 +281,7 @@ fn refuse_old_line_breaks(text: &str) -> Result<(), Problem> {
     let alone = |at: &usize| !text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n'));
     let Some(at) = text.match_indices('\r').map(|(at, _)| at).find(alone) else { return Ok(()) };
     let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-    Err(bad_input("the input breaks a line with a carriage return alone")
+    Err(bad_input("a line is broken with a carriage return alone")
         .because(format!("line {line}"))
         .help("end lines with a newline"))
 }

@@ -85,6 +85,12 @@ impl Encrypted {
         (has_block || beside.is_some()).then_some(Self { has_block, marks, beside })
     }
 
+    /// Whether it is encrypted as a whole: there is a `sops` block.
+    #[must_use]
+    pub fn has_block(&self) -> bool {
+        self.has_block
+    }
+
     /// The places of encrypted values that have no metadata in the item.
     #[must_use]
     pub fn orphans(&self) -> &[String] {
@@ -144,14 +150,14 @@ impl Sources<'_> {
     pub fn of_item(&mut self, item: &Resource<'_>, encrypted: &Encrypted) -> Vec<Part> {
         let beside = encrypted.beside.as_deref();
         let only_values = beside.is_none();
-        let annotation = item.annotation(origin::ANNOTATION);
+        let annotation = item.annotation(origin::ANNOTATION).filter(|_| self.listed.path_of(item).is_none());
         if let Some((known, source)) = &self.last
             && only_values
             && annotation == Some(known)
         {
             return vec![Part::Values(vec![*source])];
         }
-        let origin = match Origin::of(|name| item.annotation(name)) {
+        let origin = match self.origin(item) {
             Ok(origin) => origin,
             Err(problem) => return vec![Part::Values(vec![self.add(refused(None, None, problem))])],
         };
@@ -184,7 +190,7 @@ impl Sources<'_> {
     /// Where an item comes from, for people: its file where that is found, else what its annotation says.
     #[must_use]
     pub fn origin_of(&self, item: &Resource<'_>) -> Option<String> {
-        let origin = Origin::of(|name| item.annotation(name)).ok()?;
+        let origin = self.origin(item).ok()?;
         match self.locator.origin_file(&origin) {
             Ok(located) if origin.path().is_some() => Some(located.shown),
             _ => origin.path().map(str::to_owned),
@@ -222,7 +228,7 @@ impl Sources<'_> {
     }
 
     fn add_patches_of(&mut self, item: &Resource<'_>, sources: &mut Vec<SourceId>) {
-        let Ok(origin) = Origin::of(|name| item.annotation(name)) else { return };
+        let Ok(origin) = self.origin(item) else { return };
         let whole = item.item();
         let sealed = whole.sealed();
         let mut elsewhere: Vec<(&FieldPath, &str)> =

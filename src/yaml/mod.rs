@@ -149,6 +149,19 @@ impl<'i> Node<'i> {
         self.entries().iter().find(|entry| entry.key.text() == Some(key)).map(|entry| &entry.value)
     }
 
+    /// Whether the last that is in it is a block scalar, to which line breaks behind it may belong.
+    #[must_use]
+    pub fn ends_in_block_scalar(&self) -> bool {
+        match &self.content {
+            Content::Scalar { style, .. } => matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+            Content::Mapping { entries, .. } => {
+                entries.last().is_some_and(|entry| entry.value.ends_in_block_scalar())
+            }
+            Content::Sequence { items, .. } => items.last().is_some_and(Self::ends_in_block_scalar),
+            Content::Alias(_) => false,
+        }
+    }
+
     /// The entries of a mapping; none for anything else.
     #[must_use]
     pub fn entries(&self) -> &[Entry<'i>] {

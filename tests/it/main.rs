@@ -25,6 +25,7 @@ mod image;
 mod keyservice;
 mod kustomize;
 mod lab;
+mod listed;
 mod patches;
 mod people;
 mod random;

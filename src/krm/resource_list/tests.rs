@@ -116,8 +116,8 @@ fn what_is_no_input() {
     });
     insta::assert_snapshot!(problems.collect::<Vec<_>>().join("\n"), @r#"
     the input is not YAML that can be read None ["line 1, column 5: mapping values are not allowed in this context"]
-    document 1 of the input is not a resource None []
-    document 2 of the input is not a resource None []
+    document 1 is not a resource None []
+    document 2 is not a resource None []
     the items of the ResourceList are not a list Some("items") []
     an item of the ResourceList is not a resource Some("items[1]") []
     the input holds a ResourceList and other documents beside it None []

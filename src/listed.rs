@@ -1,0 +1,249 @@
+//! The files that `spec.files` lists → the input, with their resources behind its own.
+//!
+//! So krm-sops is a generator, too, as KSOPS is one. From there on such a resource is like any other: found to be encrypted,
+//! judged by the rule over its file, verified, and written by splice. Only where it comes from is not read from an annotation.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use crate::config::Config;
+use crate::diagnostics::{Code, Problem};
+use crate::files::Files;
+use crate::krm::{Form, Input, Resource};
+use crate::locate::{Located, Locator};
+use crate::yaml::{self, Content};
+
+/// What all files and the input may come to, as one of them may. Bytes.
+const LARGEST: usize = 256 * 1024 * 1024;
+
+/// What a file is for that is no resource.
+const FOR_VALUES: &str = "what becomes a value of a Secret (INI, dotenv, any other file) goes into a `secretGenerator`, with \
+                          krm-sops as transformer; spec.files takes resources";
+
+/// An input with the resources of files behind its own.
+#[derive(Debug)]
+pub struct Extended {
+    /// The whole text.
+    pub text: String,
+    /// What is wrong with files that were left out.
+    pub left_out: Vec<LeftOut>,
+    files: Vec<File>,
+}
+
+/// A file that is not there or holds no resources.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// The file, as people know it.
+    pub file: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// A file that was put into the text.
+#[derive(Debug)]
+struct File {
+    /// Its path as the config lists it.
+    path: String,
+    located: Located,
+    /// Where its resources stand in the text.
+    range: Range<usize>,
+    /// Its own text, where that is not what stands there.
+    own: Option<String>,
+}
+
+/// Where resources come from that files list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listed<'t>(Option<&'t Extended>);
+
+impl<'t> Listed<'t> {
+    /// Those of an extended text.
+    #[must_use]
+    pub fn of(extended: &'t Extended) -> Self {
+        Self(Some(extended))
+    }
+
+    /// The path, as it is listed, of the file that a resource of the text comes from; `None` for one that was sent.
+    #[must_use]
+    pub fn path_of(self, resource: &Resource<'_>) -> Option<&'t str> {
+        let files = &self.0?.files;
+        // They stand one behind the other.
+        let before = files.partition_point(|file| file.range.start <= resource.start());
+        let file = files.get(before.checked_sub(1)?)?;
+        file.range.contains(&resource.start()).then_some(file.path.as_str())
+    }
+
+    /// The text of a listed file: what is judged and verified is what was put into the input.
+    #[must_use]
+    pub fn text_of(self, located: &Located) -> Option<&'t str> {
+        let Extended { text, files, .. } = self.0?;
+        let file = files.iter().find(|file| file.located.file == located.file)?;
+        file.own.as_deref().or_else(|| text.get(file.range.clone()))
+    }
+}
+
+/// Puts the files that the config lists behind the input. Whatever is wrong with a file is said of that file, which is left out.
+///
+/// # Errors
+/// `bad-input`: the input is a resource list in a form that nothing can be added to, or all of it is too large.
+pub fn extend(
+    text: &str,
+    input: &Input<'_>,
+    config: &Config,
+    files: &dyn Files,
+    locator: &Locator<'_>,
+) -> Result<Extended, Problem> {
+    let mut extended = Extended { text: String::new(), left_out: Vec::new(), files: Vec::new() };
+    let (mut read, mut known) = (Vec::new(), HashSet::new());
+    for path in &config.files {
+        let (file, found) = match locator.listed_file(path) {
+            Ok(located) if known.contains(&located.file) => {
+                let twice = Problem::new(Code::BadConfig, "a file is listed twice").at("spec.files");
+                (located.shown, Err(twice))
+            }
+            Ok(located) => {
+                known.insert(located.file.clone());
+                let text = read_file(&located, files, locator);
+                (located.shown.clone(), text.map(|text| Read { path: path.clone(), located, text }))
+            }
+            Err(problem) => (path.clone(), Err(advised(problem))),
+        };
+        match found {
+            Ok(file) => read.push(file),
+            Err(problem) => extended.left_out.push(LeftOut { file, problem }),
+        }
+    }
+    let length = read.iter().map(|file| file.text.len()).sum::<usize>().saturating_add(text.len());
+    if length > LARGEST {
+        return Err(Problem::new(Code::BadInput, "the listed files are too large together")
+            .because(format!("they and the input are larger than {} MiB", LARGEST >> 20))
+            .help("list them in several generators"));
+    }
+    match input.form {
+        Form::Stream => extended.add_to_stream(text, read),
+        Form::ResourceList => extended.add_to_list(text, input, read)?,
+    }
+    Ok(extended)
+}
+
+fn advised(problem: Problem) -> Problem {
+    match problem.code {
+        Code::OriginNotFound => problem.help(
+            "correct spec.files: its paths are relative to the directory of the kustomization that lists the generator; in a \
+             container, mount what they lead to",
+        ),
+        _ => problem,
+    }
+}
+
+/// A file as it was read.
+struct Read {
+    path: String,
+    located: Located,
+    text: String,
+}
+
+/// The text of a file, once it is known to hold nothing but resources.
+fn read_file(located: &Located, files: &dyn Files, locator: &Locator<'_>) -> Result<String, Problem> {
+    let bytes = files.read(&located.file).map_err(|error| {
+        let problem = Problem::new(Code::OriginNotFound, "a listed file cannot be read");
+        locator.with_help_to_read(problem.because(error.to_string()), &error)
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| no_resource("it is not UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    if text.starts_with('%') || text.contains("\n%") {
+        // It would have to stand behind the end of a document, and sops writes none.
+        return Err(no_resource("it has a YAML directive"));
+    }
+    let input = Input::documents(&text)
+        .map_err(|problem| problem.causes.iter().fold(no_resource(&problem.what), Problem::because))?;
+    if input.items.is_empty() {
+        return Err(no_resource("it is empty"));
+    }
+    if input.items.iter().any(|item| item.kind().is_empty() || item.api_version().is_empty()) {
+        return Err(no_resource("a document of it has no apiVersion or no kind"));
+    }
+    let last_ends_in_block = || {
+        yaml::parse(&text).is_ok_and(|all| all.last().is_some_and(|last| last.root.ends_in_block_scalar()))
+    };
+    if !text.ends_with('\n') && last_ends_in_block() {
+        // With a line break behind it, it is another value.
+        return Err(no_resource("its last value is a block that no line break ends"));
+    }
+    Ok(text)
+}
+
+fn no_resource(why: &str) -> Problem {
+    Problem::new(Code::BadInput, "a listed file does not hold resources").because(why).help(FOR_VALUES)
+}
+
+impl Extended {
+    /// Each file is documents of the stream, as it is.
+    fn add_to_stream(&mut self, text: &str, files: Vec<Read>) {
+        let length: usize = files.iter().map(|file| file.text.len() + "---\n\n".len()).sum();
+        self.text.reserve_exact(text.len() + 1 + length);
+        self.text.push_str(text);
+        for Read { path, located, text } in files {
+            end_line(&mut self.text);
+            self.text.push_str("---\n");
+            let start = self.text.len();
+            self.text.push_str(&text);
+            self.files.push(File { path, located, range: start..self.text.len(), own: None });
+        }
+    }
+
+    /// Each document of a file is an item of the list, indented as a whole.
+    fn add_to_list(&mut self, text: &str, input: &Input<'_>, files: Vec<Read>) -> Result<(), Problem> {
+        let room = input.room_for_items().ok_or_else(|| {
+            Problem::new(Code::BadInput, "the files of spec.files cannot be added to this resource list")
+                .because("it is not written in block style, as kustomize and kpt write it")
+        })?;
+        self.text.push_str(text.get(..room.place.start).unwrap_or_default());
+        end_line(&mut self.text);
+        self.text.push_str(&room.before);
+        for Read { path, located, text: own } in files {
+            let start = self.text.len();
+            for document in yaml::parse(&own).unwrap_or_default() {
+                // An empty one is none.
+                if matches!(document.root.content, Content::Mapping { .. }) {
+                    self.add_item(
+                        own.get(whole_lines(&own, document.range)).unwrap_or_default(),
+                        room.indent,
+                    );
+                }
+            }
+            self.files.push(File { path, located, range: start..self.text.len(), own: Some(own) });
+        }
+        self.text.push_str(text.get(room.place.end..).unwrap_or_default());
+        Ok(())
+    }
+
+    fn add_item(&mut self, document: &str, indent: usize) {
+        let mut lead = "- ";
+        for line in document.strip_suffix('\n').unwrap_or(document).split('\n') {
+            if !line.trim_end_matches('\r').is_empty() {
+                self.text.extend(std::iter::repeat_n(' ', indent));
+                self.text.push_str(lead);
+                self.text.push_str(line);
+                lead = "  ";
+            }
+            self.text.push('\n');
+        }
+    }
+}
+
+/// The same with the spaces before it: the other lines of a document stand as far in as its first.
+fn whole_lines(text: &str, range: Range<usize>) -> Range<usize> {
+    let before = text.get(..range.start).unwrap_or_default();
+    let spaces = before.len() - before.trim_end_matches(' ').len();
+    let is_first = before.len() == spaces || before.trim_end_matches(' ').ends_with('\n');
+    if is_first { range.start - spaces..range.end } else { range }
+}
+
+fn end_line(text: &mut String) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests;
