@@ -3,7 +3,7 @@
 //! # The flow
 //!
 //! [`run`] is the whole of it, as one function. Text comes in from [`edge`]; [`krm`] finds the items and the bytes that they
-//! stand on; [`source`] tells an item's encrypted parts (its own values, those of patches, whole files, lines of one), and
+//! stand on, behind which [`listed`] puts the resources of files that the config lists; [`source`] tells an item's encrypted parts (its own values, those of patches, whole files, lines of one), and
 //! finds the file of each by [`origin`], [`locate`] and [`kustomization`]; [`rule`] finds the creation rule over that file;
 //! [`sops`] reads the file without any key; [`policy`] decides, and makes [`policy::Authorised`]; [`recover`] asks [`keys`] for
 //! the data key; [`mod@open`] decrypts the file, checks its MAC, and makes [`open::Opened`]; [`write`](mod@write) puts what was

@@ -93,6 +93,14 @@ impl Tree {
             "filter/kustomization.yaml",
             &format!("{head}resources: [../secrets]\nbuildMetadata: [originAnnotations]\n"),
         )?;
+        self.write("listed/kustomization.yaml", &format!("{head}generators: [secrets.yaml]\n"))?;
+        self.write(
+            "listed/secrets.yaml",
+            &format!(
+                "apiVersion: krm-sops.dev/v1\nkind: SopsDecrypt\nmetadata: {{name: secrets}}\nspec:\n  files:{}",
+                if names.is_empty() { " []\n".to_owned() } else { format!("\n{}", list("../secrets/", "  ")) }
+            ),
+        )?;
         self.write(
             "build/decrypt.yaml",
             "apiVersion: krm-sops.dev/v1\nkind: SopsDecrypt\nmetadata: {name: decrypt}\n",

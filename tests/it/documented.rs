@@ -77,7 +77,7 @@ fn what_the_readme_says_of_rules_and_config_is_what_is_read() {
         }
         read += 1;
     }
-    assert_eq!(read, 5);
+    assert_eq!(read, 6);
 }
 
 #[test]

@@ -20,8 +20,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("examples/multi-document", PLUGIN),
     ("examples/inline-rules", PLUGIN),
     ("examples/generators", PLUGIN),
+    (GENERATOR, PLUGIN),
     ("examples/keyservice", PLUGIN),
 ];
+/// The one whose files kustomize sees only when they are listed as resources.
+const GENERATOR: &str = "examples/generator-of-files";
 const PLUGIN: &[&str] = &["--enable-alpha-plugins"];
 
 /// The examples that start a container, with the flags of their command but for the first.
@@ -73,13 +76,17 @@ fn every_example_gives_the_decrypted_tree() {
     repo.tamper("examples/keyservice/decrypt.yaml", |text| {
         text.replace("unix:///tmp/krm-sops-example.sock", &service.url)
     });
+    let of_resources = repo.copy();
+    of_resources.tamper(&format!("{GENERATOR}/kustomization.yaml"), |text| {
+        text.replace("generators: [secrets.yaml]", "resources: [token.yaml, app.yaml]")
+    });
     for (directory, flags) in EXAMPLES {
         let mut output = build(&lab, &repo, directory, flags);
         if flags.is_empty() {
             assert!(output.contains("ENC["), "{directory} is decrypted before the filter");
             output = decrypt(&lab, &repo, directory, &output);
         }
-        let expected = lab.oracle(&repo, directory);
+        let expected = lab.oracle(&of_resources, directory);
         assert!(expected.contains("kind: Secret") && !expected.contains("ENC["), "{directory}: {expected}");
         assert_eq!(normalised(&output), normalised(&expected), "{directory}");
     }
