@@ -9,8 +9,9 @@ use std::ops::Range;
 use crate::config::Config;
 use crate::diagnostics::{Code, Problem};
 use crate::files::Files;
-use crate::krm::{Form, Input, Resource};
+use crate::krm::{Form, Input};
 use crate::locate::{Located, Locator};
+use crate::source::Sources;
 use crate::yaml::{self, Content};
 
 /// What all files and the input may come to, as one of them may. Bytes.
@@ -27,7 +28,8 @@ pub struct Extended {
     pub text: String,
     /// What is wrong with files that were left out.
     pub left_out: Vec<LeftOut>,
-    files: Vec<File>,
+    /// Where in the text the resources of each file stand, and its path as it is listed.
+    pub files: Vec<(Range<usize>, String)>,
 }
 
 /// A file that is not there or holds no resources.
@@ -39,48 +41,6 @@ pub struct LeftOut {
     pub problem: Problem,
 }
 
-/// A file that was put into the text.
-#[derive(Debug)]
-struct File {
-    /// Its path as the config lists it.
-    path: String,
-    located: Located,
-    /// Where its resources stand in the text.
-    range: Range<usize>,
-    /// Its own text, where that is not what stands there.
-    own: Option<String>,
-}
-
-/// Where resources come from that files list.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Listed<'t>(Option<&'t Extended>);
-
-impl<'t> Listed<'t> {
-    /// Those of an extended text.
-    #[must_use]
-    pub fn of(extended: &'t Extended) -> Self {
-        Self(Some(extended))
-    }
-
-    /// The path, as it is listed, of the file that a resource of the text comes from; `None` for one that was sent.
-    #[must_use]
-    pub fn path_of(self, resource: &Resource<'_>) -> Option<&'t str> {
-        let files = &self.0?.files;
-        // They stand one behind the other.
-        let before = files.partition_point(|file| file.range.start <= resource.start());
-        let file = files.get(before.checked_sub(1)?)?;
-        file.range.contains(&resource.start()).then_some(file.path.as_str())
-    }
-
-    /// The text of a listed file: what is judged and verified is what was put into the input.
-    #[must_use]
-    pub fn text_of(self, located: &Located) -> Option<&'t str> {
-        let Extended { text, files, .. } = self.0?;
-        let file = files.iter().find(|file| file.located.file == located.file)?;
-        file.own.as_deref().or_else(|| text.get(file.range.clone()))
-    }
-}
-
 /// Puts the files that the config lists behind the input. Whatever is wrong with a file is said of that file, which is left out.
 ///
 /// # Errors
@@ -90,20 +50,24 @@ pub fn extend(
     input: &Input<'_>,
     config: &Config,
     files: &dyn Files,
-    locator: &Locator<'_>,
+    sources: &mut Sources<'_>,
 ) -> Result<Extended, Problem> {
     let mut extended = Extended { text: String::new(), left_out: Vec::new(), files: Vec::new() };
     let (mut read, mut known) = (Vec::new(), HashSet::new());
     for path in &config.files {
-        let (file, found) = match locator.listed_file(path) {
+        let (file, found) = match sources.locator().listed_file(path) {
             Ok(located) if known.contains(&located.file) => {
                 let twice = Problem::new(Code::BadConfig, "a file is listed twice").at("spec.files");
                 (located.shown, Err(twice))
             }
             Ok(located) => {
                 known.insert(located.file.clone());
-                let text = read_file(&located, files, locator);
-                (located.shown.clone(), text.map(|text| Read { path: path.clone(), located, text }))
+                let text = read_file(&located, files, sources.locator());
+                let file = text.map(|text| {
+                    sources.add_listed_file(&located, &text);
+                    Read { path: path.clone(), text }
+                });
+                (located.shown, file)
             }
             Err(problem) => (path.clone(), Err(advised(problem))),
         };
@@ -137,8 +101,8 @@ fn advised(problem: Problem) -> Problem {
 
 /// A file as it was read.
 struct Read {
+    /// Its path as it is listed.
     path: String,
-    located: Located,
     text: String,
 }
 
@@ -182,12 +146,12 @@ impl Extended {
         let length: usize = files.iter().map(|file| file.text.len() + "---\n\n".len()).sum();
         self.text.reserve_exact(text.len() + 1 + length);
         self.text.push_str(text);
-        for Read { path, located, text } in files {
+        for Read { path, text } in files {
             end_line(&mut self.text);
             self.text.push_str("---\n");
             let start = self.text.len();
             self.text.push_str(&text);
-            self.files.push(File { path, located, range: start..self.text.len(), own: None });
+            self.files.push((start..self.text.len(), path));
         }
     }
 
@@ -200,7 +164,7 @@ impl Extended {
         self.text.push_str(text.get(..room.place.start).unwrap_or_default());
         end_line(&mut self.text);
         self.text.push_str(&room.before);
-        for Read { path, located, text: own } in files {
+        for Read { path, text: own } in files {
             let start = self.text.len();
             for document in yaml::parse(&own).unwrap_or_default() {
                 // An empty one is none.
@@ -211,7 +175,7 @@ impl Extended {
                     );
                 }
             }
-            self.files.push(File { path, located, range: start..self.text.len(), own: Some(own) });
+            self.files.push((start..self.text.len(), path));
         }
         self.text.push_str(text.get(room.place.end..).unwrap_or_default());
         Ok(())

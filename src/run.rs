@@ -7,7 +7,7 @@ use crate::diagnostics::{Code, Diagnostic, Place, Problem, Report, Severity};
 use crate::files::Files;
 use crate::keys::Keys;
 use crate::krm::{Edits, Form, Input, Resource, Spliced};
-use crate::listed::{Extended, LeftOut, Listed, extend};
+use crate::listed::{Extended, LeftOut, extend};
 use crate::locate::{Base, Locator};
 use crate::master_key::KeyKind;
 use crate::open::{Opened, Strictness, open};
@@ -23,7 +23,7 @@ pub struct Request<'t> {
     /// The resources, as they came.
     pub input: &'t str,
     /// Where the input is put together with the files that the config lists.
-    pub room: &'t OnceCell<Extended>,
+    pub room: &'t OnceCell<String>,
     /// The config that came beside them (an exec plugin's file, `--config`, `--set`); else it is the resource list's own.
     pub config: Option<Config>,
     /// Where paths start. Where it says what was built, the build is over, and so are the hashes in its names.
@@ -62,83 +62,63 @@ pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Confi
             return conclude(text, &input, Edits::new(), report);
         }
     };
-    let run = Run { files, config: &config, locator, is_filter: matches!(base, Base::Built { .. }) };
-    let keys = keys(&config);
-    if config.files.is_empty() {
-        let edits = run.decrypt(&input, encrypted, Listed::default(), keys, &mut report);
-        return conclude(text, &input, edits, report);
-    }
-    match extended(&run, text, &input, room) {
-        Ok((extended, (all, encrypted))) => {
-            for LeftOut { file, problem } in &extended.left_out {
-                report.add(
-                    Severity::Error,
-                    problem.clone(),
-                    Place { origin: Some(file), ..Place::default() },
-                );
+    let mut recovery = Recovery::new(keys(&config));
+    let terms = terms(&config, recovery.keys());
+    let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
+    let mut sources = Sources::new(files, &config, locator, terms, ask);
+    let (all_text, with_files, encrypted) =
+        match with_files(text, &input, &config, files, &mut sources, room, &mut report) {
+            Ok(Some((text, input, encrypted))) => (text, Some(input), encrypted),
+            Ok(None) => (text, None, encrypted),
+            Err(problem) => {
+                report.add(Severity::Error, problem, Place::default());
+                return conclude(text, &input, Edits::new(), report);
             }
-            let edits = run.decrypt(&all, encrypted, Listed::of(extended), keys, &mut report);
-            if !report.refuses() {
-                return conclude(&extended.text, &all, edits, report);
-            }
-        }
-        Err(problem) => report.add(Severity::Error, problem, Place::default()),
+        };
+    let all = with_files.as_ref().unwrap_or(&input);
+    let plan = survey(all, &encrypted, &config, &mut sources, &mut report);
+    drop(encrypted);
+    if matches!(base, Base::Built { .. }) {
+        note_hashes(all, &plan, &mut report);
     }
-    // As it came, without what was put behind it.
-    conclude(text, &input, Edits::new(), report)
+    let sources = sources.into_all();
+    let calls = recovery.close();
+    let sources = unlock(sources, &config);
+    let edits = write(all, &config, &plan, &sources, &mut report);
+    for note in calls.finish() {
+        report.add(Severity::Info, note, Place::default());
+    }
+    if report.refuses() {
+        // As it came, without what was put behind it.
+        return conclude(text, &input, Edits::new(), report);
+    }
+    conclude(all_text, all, edits, report)
 }
 
-/// The input, and what was seen of it.
-type Seen<'t> = (Input<'t>, Vec<Option<Encrypted>>);
+/// The text of an input, what is in it, and what was seen of that.
+type Seen<'t> = (&'t str, Input<'t>, Vec<Option<Encrypted>>);
 
-/// The input with the files that the config lists behind it.
-fn extended<'t>(
-    run: &Run<'_>,
+/// The input with the files that the config lists behind it; `None` where it lists none.
+fn with_files<'t>(
     text: &str,
     input: &Input<'_>,
-    room: &'t OnceCell<Extended>,
-) -> Result<(&'t Extended, Seen<'t>), Problem> {
-    let extended = extend(text, input, run.config, run.files, &run.locator)?;
-    let extended = room.get_or_init(|| extended);
-    Ok((extended, Input::parse_with(&extended.text, Encrypted::of_item)?))
-}
-
-/// What a run works with.
-struct Run<'r> {
-    files: &'r dyn Files,
-    config: &'r Config,
-    locator: Locator<'r>,
-    is_filter: bool,
-}
-
-impl<'r> Run<'r> {
-    /// Finds, asks, opens and writes; what is to be changed in the input.
-    fn decrypt(
-        self,
-        input: &Input<'_>,
-        encrypted: Vec<Option<Encrypted>>,
-        listed: Listed<'r>,
-        keys: Keys,
-        report: &mut Report,
-    ) -> Edits {
-        let mut recovery = Recovery::new(keys);
-        let terms = terms(self.config, recovery.keys());
-        let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
-        let mut sources = Sources::new(self.files, self.config, self.locator, listed, terms, ask);
-        let plan = survey(input, &encrypted, self.config, &mut sources, report);
-        drop(encrypted);
-        if self.is_filter {
-            note_hashes(input, &plan, report);
-        }
-        let sources = sources.into_all();
-        let calls = recovery.close();
-        let sources = unlock(sources, self.config);
-        let edits = write(input, self.config, &plan, &sources, report);
-        for note in calls.finish() {
-            report.add(Severity::Info, note, Place::default());
-        }
-        edits
+    config: &Config,
+    files: &dyn Files,
+    sources: &mut Sources<'_>,
+    room: &'t OnceCell<String>,
+    report: &mut Report,
+) -> Result<Option<Seen<'t>>, Problem> {
+    if config.files.is_empty() {
+        return Ok(None);
     }
+    let Extended { text, left_out, files } = extend(text, input, config, files, sources)?;
+    for LeftOut { file, problem } in left_out {
+        report.add(Severity::Error, problem, Place { origin: Some(&file), ..Place::default() });
+    }
+    sources.set_listed(files);
+    let text = room.get_or_init(|| text);
+    let (input, encrypted) = Input::parse_with(text, Encrypted::of_item)?;
+    Ok(Some((text, input, encrypted)))
 }
 
 /// A source after its data key has been asked for: opened, or why not.
@@ -212,7 +192,7 @@ fn look_at(
     report: &mut Report,
 ) -> Vec<Part> {
     let here = Place { item: Some(item.name()), origin: None, rule: None };
-    if !encrypted.is_some_and(Encrypted::has_block) && sources.is_listed(item) {
+    if !encrypted.is_some_and(Encrypted::has_block) && sources.listed_path(item).is_some() {
         let problem = Problem::new(Code::NotEncrypted, "a resource of a listed file is not encrypted")
             .help("encrypt the file with sops, or list it under `resources` instead of spec.files");
         report.add(Severity::Error, problem, Place { origin: sources.origin_of(item).as_deref(), ..here });

@@ -4,6 +4,7 @@
 //! would ask: where does it come from, which rule covers it, is it whole, and may we.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -11,7 +12,6 @@ use crate::config::{Config, Fallback, Integrity};
 use crate::diagnostics::{Code, Problem};
 use crate::files::Files;
 use crate::krm::Resource;
-use crate::listed::Listed;
 use crate::locate::{Located, Locator, Ruled};
 use crate::origin::Origin;
 use crate::policy::{Authorised, Authority, Sealed, Terms, authorise};
@@ -67,10 +67,11 @@ pub struct Sources<'r> {
     files: &'r dyn Files,
     config: &'r Config,
     locator: Locator<'r>,
-    listed: Listed<'r>,
     terms: Terms,
     ask: Box<dyn FnMut(&Authorised) -> AwaitedKey + 'r>,
     by_file: HashMap<(PathBuf, Format), SourceId>,
+    /// Where in the input the resources of files stand that the config lists, one behind the other, and their paths.
+    listed: Vec<(Range<usize>, String)>,
     encrypted: HashMap<PathBuf, bool>,
     contributors: Contributors,
     parsed: HashMap<(PathBuf, Format), Option<Rc<SealedFile>>>,
@@ -80,13 +81,12 @@ pub struct Sources<'r> {
 }
 
 impl<'r> Sources<'r> {
-    /// None yet. `listed` are the files that the config lists, `ask` asks for the data key of each, once, as soon as it is authorised.
+    /// None yet. `ask` asks for the data key of each, once, as soon as it is authorised.
     #[must_use]
     pub fn new(
         files: &'r dyn Files,
         config: &'r Config,
         locator: Locator<'r>,
-        listed: Listed<'r>,
         terms: Terms,
         ask: impl FnMut(&Authorised) -> AwaitedKey + 'r,
     ) -> Self {
@@ -94,10 +94,10 @@ impl<'r> Sources<'r> {
             files,
             config,
             locator,
-            listed,
             terms,
             ask: Box::new(ask),
             by_file: HashMap::new(),
+            listed: Vec::new(),
             encrypted: HashMap::new(),
             contributors: Contributors::default(),
             parsed: HashMap::new(),
@@ -112,18 +112,43 @@ impl<'r> Sources<'r> {
         self.all
     }
 
-    /// Where an item comes from: the file by which the config listed it, whatever it says itself; else what its annotations claim.
-    fn origin(&self, item: &Resource<'_>) -> Result<Origin, Problem> {
-        match self.listed.path_of(item) {
-            Some(path) => Ok(Origin::Working(path.to_owned())),
-            None => Origin::of(|name| item.annotation(name)),
+    /// Where things are.
+    #[must_use]
+    pub fn locator(&self) -> &Locator<'r> {
+        &self.locator
+    }
+
+    /// Takes in a file that the config lists, as soon as it is read: its key is on its way while others are. What is judged, and
+    /// verified, is this text, which goes into the input.
+    pub fn add_listed_file(&mut self, located: &Located, text: &str) {
+        // Without the file, each item has only its own block.
+        if self.config.integrity != Integrity::Skip {
+            let format = Format::of_path(&located.shown);
+            self.of_content(located, format, |sources, let_pass| {
+                sources.whole(SealedFile::parse(text, format).map_err(one)?, let_pass)
+            });
         }
     }
 
-    /// Whether an item comes from a file that the config lists.
+    /// Where in the input the resources of listed files stand, one behind the other, and their paths as they are listed.
+    pub fn set_listed(&mut self, listed: Vec<(Range<usize>, String)>) {
+        self.listed = listed;
+    }
+
+    /// The path, as it is listed, of the file that an item comes from; `None` for one that was sent.
     #[must_use]
-    pub fn is_listed(&self, item: &Resource<'_>) -> bool {
-        self.listed.path_of(item).is_some()
+    pub fn listed_path(&self, item: &Resource<'_>) -> Option<&str> {
+        let before = self.listed.partition_point(|(range, _)| range.start <= item.start());
+        let (range, path) = self.listed.get(before.checked_sub(1)?)?;
+        range.contains(&item.start()).then_some(path)
+    }
+
+    /// Where an item comes from: the file by which the config listed it, whatever it says itself; else what its annotations claim.
+    fn origin(&self, item: &Resource<'_>) -> Result<Origin, Problem> {
+        match self.listed_path(item) {
+            Some(path) => Ok(Origin::Working(path.to_owned())),
+            None => Origin::of(|name| item.annotation(name)),
+        }
     }
 
     /// What the `sops` block of an item is sealed by, by its origin.
@@ -323,9 +348,6 @@ impl<'r> Sources<'r> {
 
     /// An encrypted file. What is wrong with a large one is said of it as a whole.
     fn sealed_file(&self, located: &Located, format: Format) -> Result<SealedFile, Problem> {
-        if let Some(text) = self.listed.text_of(located) {
-            return SealedFile::parse(text, format);
-        }
         let large = self.files.large(&located.file, SealedFile::WINDOW).filter(|_| format == Format::Yaml);
         if let Some(file) = large.and_then(SealedFile::in_windows) {
             return Ok(file);

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::RolePolicy;
 use crate::files::memory::Memory;
 use crate::locate::Base;
+use crate::policy::Terms;
 use crate::yaml::Node;
 
 /// Resources in every form that a file may have them in.
@@ -63,7 +65,8 @@ fn items(text: &str) -> Vec<String> {
     input.items.iter().map(|item| said(item.item().node())).collect()
 }
 
-fn extend_by(text: &str, files: &[(String, String)]) -> Result<Extended, Problem> {
+/// The extended input, and for each of its resources which file it is of.
+fn extend_by(text: &str, files: &[(String, String)]) -> Result<(Extended, Vec<Option<String>>), Problem> {
     let on_disk = [("/repo/.git/HEAD", ""), ("/repo/app/kustomization.yaml", "")];
     let paths: Vec<String> = files.iter().map(|(name, _)| format!("/repo/app/{name}")).collect();
     let of_files = paths.iter().zip(files).map(|(path, (_, text))| (path.as_str(), text.as_str()));
@@ -71,30 +74,30 @@ fn extend_by(text: &str, files: &[(String, String)]) -> Result<Extended, Problem
     let config = Config { files: files.iter().map(|(name, _)| name.clone()).collect(), ..Config::default() };
     let base = Base::Function { directory: "/repo/app".into() };
     let locator = Locator::new(&memory, &base, &config, []).unwrap();
-    extend(text, &Input::parse(text).unwrap(), &config, &memory, &locator)
+    let terms = Terms { role: RolePolicy::AsRuled, profiles: false, usable: Vec::new() };
+    let mut sources = Sources::new(&memory, &config, locator, terms, |_| panic!("nothing is authorised"));
+    let extended = extend(text, &Input::parse(text).unwrap(), &config, &memory, &mut sources)?;
+    let input = Input::parse(&extended.text).unwrap();
+    sources.set_listed(extended.files.clone());
+    let of_files = input.items.iter().map(|item| sources.listed_path(item).map(str::to_owned)).collect();
+    Ok((extended, of_files))
 }
 
 /// Asserts that what was sent comes first, then each file's resources, each as it is alone, and known to be the file's.
 fn assert_extends(text: &str, sent: usize, files: &[(String, String)]) {
-    let extended = extend_by(text, files).unwrap_or_else(|problem| panic!("{problem:?} of {text:?}"));
+    let (extended, found) =
+        extend_by(text, files).unwrap_or_else(|problem| panic!("{problem:?} of {text:?}"));
     assert!(extended.left_out.is_empty(), "{:?}", extended.left_out);
     let mut expected = items(text);
     assert_eq!(expected.len(), sent, "{text:?}");
     let mut origins = vec![None; sent];
     for (name, text) in files {
         let of_file = items(text);
-        origins.extend(of_file.iter().map(|_| Some(name.as_str())));
+        origins.extend(of_file.iter().map(|_| Some(name.clone())));
         expected.extend(of_file);
     }
     assert_eq!(items(&extended.text), expected, "{:?}", extended.text);
-    let listed = Listed::of(&extended);
-    let input = Input::parse(&extended.text).unwrap();
-    let found: Vec<_> = input.items.iter().map(|item| listed.path_of(item)).collect();
     assert_eq!(found, origins, "{:?}", extended.text);
-    for (name, text) in files {
-        let located = Located { file: format!("/repo/app/{name}").into(), shown: format!("app/{name}") };
-        assert_eq!(listed.text_of(&located), Some(text.as_str()));
-    }
 }
 
 fn file(number: usize, text: String) -> (String, String) {
@@ -119,9 +122,9 @@ fn what_was_sent_is_not_touched() {
         panic!("there are more")
     };
     let files = [file(0, DOCUMENTS[0].to_owned())];
-    let extended = extend_by(stream, &files).unwrap().text;
+    let extended = extend_by(stream, &files).unwrap().0.text;
     assert_eq!(extended, format!("{stream}---\n{}", DOCUMENTS[0]));
-    let extended = extend_by(list, &files).unwrap().text;
+    let extended = extend_by(list, &files).unwrap().0.text;
     let (before, behind) = list.split_once("kind: ResourceList").unwrap();
     let item = "- apiVersion: v1\n  kind: A\n  metadata: {name: a}\n";
     assert_eq!(extended, format!("{before}{item}kind: ResourceList{behind}"));
@@ -151,14 +154,14 @@ fn a_block_that_no_line_break_ends_is_refused() {
         ("apiVersion: v1\nkind: A\nlast: [x, y]\nlist:\n- >-\n  kept", true),
         ("apiVersion: v1\nkind: A\nlast: |\n  kept\nmore: x", false),
     ] {
-        let extended = extend_by("", &[file(0, text.to_owned())]).unwrap();
+        let (extended, _) = extend_by("", &[file(0, text.to_owned())]).unwrap();
         assert_eq!(!extended.left_out.is_empty(), is_refused, "{text}");
     }
 }
 
 #[test]
 fn a_byte_order_mark_stays_outside() {
-    let extended = extend_by("kind: X\n", &[file(0, format!("\u{feff}{}", DOCUMENTS[0]))]).unwrap();
+    let (extended, _) = extend_by("kind: X\n", &[file(0, format!("\u{feff}{}", DOCUMENTS[0]))]).unwrap();
     assert_eq!(extended.text, format!("kind: X\n---\n{}", DOCUMENTS[0]));
 }
 
@@ -170,11 +173,10 @@ fn what_is_wrong_with_a_file_is_said_of_it() {
         (String::from("./0.yaml"), DOCUMENTS[0].to_owned()),
         file(2, DOCUMENTS[1].to_owned()),
     ];
-    let extended = extend_by("", &files).unwrap();
+    let (extended, _) = extend_by("", &files).unwrap();
     let said: Vec<_> = extended.left_out.iter().map(|left| (left.file.as_str(), left.problem.code)).collect();
     assert_eq!(said, [("app/1.yaml", Code::BadInput), ("app/0.yaml", Code::BadConfig)]);
     assert_eq!(items(&extended.text).len(), 2);
-    assert!(Listed::default().path_of(&Input::parse("kind: X\n").unwrap().items[0]).is_none());
 }
 
 proptest! {

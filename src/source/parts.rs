@@ -150,7 +150,7 @@ impl Sources<'_> {
     pub fn of_item(&mut self, item: &Resource<'_>, encrypted: &Encrypted) -> Vec<Part> {
         let beside = encrypted.beside.as_deref();
         let only_values = beside.is_none();
-        let annotation = item.annotation(origin::ANNOTATION).filter(|_| self.listed.path_of(item).is_none());
+        let annotation = item.annotation(origin::ANNOTATION).filter(|_| self.listed_path(item).is_none());
         if let Some((known, source)) = &self.last
             && only_values
             && annotation == Some(known)
@@ -326,7 +326,7 @@ impl Sources<'_> {
 
     /// What a file is whose content stands in an item: what is judged and verified is that content, whatever becomes of the file
     /// meanwhile.
-    fn of_content(
+    pub(super) fn of_content(
         &mut self,
         located: &Located,
         format: Format,
