@@ -36,6 +36,7 @@ mod problems;
 mod roots;
 mod session;
 mod transport;
+mod turn;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -50,6 +51,7 @@ use caller::Caller;
 use failure::Failure;
 use session::{Identity, Opening, Session};
 use transport::{Proxies, Transport};
+use turn::Turns;
 
 /// The registry's constructor. Sets nothing up.
 pub(super) fn provider(settings: &Arc<Settings>) -> Box<dyn Provider> {
@@ -60,6 +62,7 @@ pub(super) fn provider(settings: &Arc<Settings>) -> Box<dyn Provider> {
 struct AwsKms {
     settings: Arc<Settings>,
     transport: OnceLock<Transport>,
+    turns: Turns,
     callers: OnceMap<Option<String>, Result<Caller, Problem>>,
     sessions: OnceMap<Identity, Result<Session, Problem>>,
     notes: Mutex<Vec<Problem>>,
@@ -70,6 +73,7 @@ impl AwsKms {
         Self {
             settings,
             transport: OnceLock::new(),
+            turns: Turns::default(),
             callers: OnceMap::default(),
             sessions: OnceMap::default(),
             notes: Mutex::default(),
@@ -93,8 +97,8 @@ impl AwsKms {
             .set_encryption_context(context.map(|context| context.clone().into_iter().collect()));
         let (endpoint, timeout) = (&session.endpoint, self.settings.timeout);
         let answer = patience::outlast(timeout, || {
-            let call = request.clone().send();
-            async move { call.await.map_err(|error| Failure::of(&error, endpoint, timeout)) }
+            let call = Box::pin(request.clone().send());
+            async move { self.turns.take(call).await.map_err(|error| Failure::of(&error, endpoint, timeout)) }
         });
         let output = answer.await.map_err(|failure| problems::decrypt(failure, grant, &session.endpoint))?;
         match output.plaintext.map(Blob::into_inner) {
