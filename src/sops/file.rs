@@ -138,7 +138,7 @@ impl SealedFile {
     fn of_parts(metadata: Metadata, parts: Vec<Vec<Leaf>>) -> Self {
         let mark = |leaf: &Leaf| match &leaf.content {
             LeafContent::Encrypted(sealed) => Some(sealed.mark()),
-            LeafContent::Plain(_) | LeafContent::Known(_) => None,
+            LeafContent::Plain(_) | LeafContent::Known(..) => None,
         };
         let mut by_mark: Vec<_> =
             parts.iter().flatten().enumerate().filter_map(|(at, leaf)| Some((mark(leaf)?, at))).collect();
@@ -213,22 +213,20 @@ impl SealedFile {
             let Some(leaf) = self.leaf(at) else { continue };
             if leaf.is(text, sealed.as_ref()) && leaf.stands_under(&path.keys()) {
                 documents.insert(leaf.document);
-                // The very ciphertext, so any of them will do.
+                // The same ciphertext, so any of them will do.
                 plaintext = plaintext.or_else(|| leaf.reveal(sealed.as_ref()?, cipher));
             }
         }
         Some(Revealed { plaintext: plaintext?, documents })
     }
 
-    /// Keeps of each ciphertext only what tells another from it. Who wants a plaintext has the ciphertext, which is then found
-    /// to be the file's.
+    /// Lets go of the ciphertexts of a file that was opened. Who wants a plaintext has its ciphertext, which only has to be found to be
+    /// the file's.
     #[must_use]
     pub fn without_ciphertexts(mut self) -> Self {
-        let digests = |part: &Vec<Leaf>| part.iter().map(Leaf::digest).collect::<Vec<_>>();
-        let digests = parallel::map(&self.parts, digests);
-        for (leaf, digest) in self.parts.iter_mut().flatten().zip(digests.into_iter().flatten()) {
-            if let Some(digest) = digest {
-                leaf.content = LeafContent::Known(digest);
+        for leaf in self.parts.iter_mut().flatten() {
+            if let Some(known) = leaf.known() {
+                leaf.content = known;
             }
         }
         self
@@ -296,7 +294,7 @@ impl SealedFile {
                     continue;
                 }
                 // The MAC cannot fit: a file is opened before its ciphertexts are let go.
-                LeafContent::Known(_) => continue,
+                LeafContent::Known(..) => continue,
             };
             match hash_sealed(sealed, &leaf.path.aad(), cipher, &mut opened.hashed) {
                 Ok(()) if sealed.kind() == ValueType::Comment => opened.corrupt.push(comment_in_list(leaf)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::scalar::Scalar;
 use super::tree::MERGE;
-use super::value::{Cipher, Digest, EncryptedValue};
+use super::value::{Cipher, EncryptedValue, Mark};
 use crate::field_path::FieldPath;
 use crate::secret::{Plaintext, ValueType};
 
@@ -28,8 +28,8 @@ pub struct Leaf {
 pub enum LeafContent {
     /// A well-formed encrypted value at a place where values are encrypted, or may be.
     Encrypted(EncryptedValue),
-    /// Such a value, of which no more is kept than tells another from it.
-    Known(Box<Digest>),
+    /// A value that was opened, and of which no more is kept than its authentication tag and type, see `Leaf::known`.
+    Known(Mark, ValueType),
     /// A plain value.
     Plain(Scalar<'static>),
 }
@@ -39,7 +39,7 @@ impl fmt::Debug for LeafContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Encrypted(_) => "Encrypted(..)",
-            Self::Known(_) => "Known(..)",
+            Self::Known(..) => "Known(..)",
             Self::Plain(_) => "Plain(..)",
         })
     }
@@ -64,11 +64,17 @@ impl Leaf {
         Some(Self { document, path, content, covered, merged: false })
     }
 
-    /// What stands for its ciphertext, where it has one.
-    pub(super) fn digest(&self) -> Option<Box<Digest>> {
+    /// What is enough to tell its ciphertext from others once the file is opened; `None` where it has none, or where its text may
+    /// be meant as it stands.
+    ///
+    /// Nobody without the data key can make another ciphertext that opens at this path and has this tag: that would be a forgery of
+    /// AES-GCM. Who has the data key can write a whole file, its MAC included.
+    pub(super) fn known(&self) -> Option<LeafContent> {
         match &self.content {
-            LeafContent::Encrypted(sealed) => Some(Box::new(sealed.digest())),
-            LeafContent::Known(_) | LeafContent::Plain(_) => None,
+            LeafContent::Encrypted(sealed) if self.covered == Some(true) => {
+                Some(LeafContent::Known(sealed.mark(), sealed.kind()))
+            }
+            _ => None,
         }
     }
 
@@ -78,12 +84,15 @@ impl Leaf {
         is_value.then(|| cipher.open(sealed, &self.path.aad()).ok()).flatten()
     }
 
-    /// Whether its text is exactly this, which was read as the value `sealed` where it is one.
+    /// Whether its text is exactly this, which was read as the value `sealed` where it is one. Where the ciphertext is not kept, only
+    /// what opens is it.
     pub(super) fn is(&self, text: &str, sealed: Option<&EncryptedValue>) -> bool {
         match (&self.content, sealed) {
             (LeafContent::Encrypted(own), Some(sealed)) => own == sealed,
-            (LeafContent::Known(own), Some(sealed)) => **own == sealed.digest(),
-            (LeafContent::Encrypted(_) | LeafContent::Known(_), None) => false,
+            (LeafContent::Known(mark, kind), Some(sealed)) => {
+                (*mark, *kind) == (sealed.mark(), sealed.kind())
+            }
+            (LeafContent::Encrypted(_) | LeafContent::Known(..), None) => false,
             (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
         }
     }
@@ -99,7 +108,7 @@ impl Leaf {
         match &self.content {
             LeafContent::Encrypted(sealed) => sealed.length(),
             LeafContent::Plain(Scalar::Text(bytes)) => bytes.len(),
-            LeafContent::Plain(_) | LeafContent::Known(_) => 0,
+            LeafContent::Plain(_) | LeafContent::Known(..) => 0,
         }
     }
 
@@ -107,7 +116,7 @@ impl Leaf {
     pub(super) fn must_be_encrypted(&self) -> bool {
         match &self.content {
             LeafContent::Plain(scalar) => self.covered == Some(true) && scalar.as_str() != Some(""),
-            LeafContent::Encrypted(_) | LeafContent::Known(_) => false,
+            LeafContent::Encrypted(_) | LeafContent::Known(..) => false,
         }
     }
 
@@ -118,7 +127,7 @@ impl Leaf {
     pub(super) fn malformed_because(&self) -> Option<String> {
         match &self.content {
             LeafContent::Plain(scalar) => EncryptedValue::parse(scalar.as_str()?).err()?.causes.pop(),
-            LeafContent::Encrypted(_) | LeafContent::Known(_) => None,
+            LeafContent::Encrypted(_) | LeafContent::Known(..) => None,
         }
     }
 }

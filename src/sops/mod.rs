@@ -32,4 +32,4 @@ pub use leaf::{Leaf, LeafContent};
 pub use metadata::{Metadata, SealedKey};
 pub use scalar::{Rendered, Scalar, Unreadable, yaml_of};
 pub use timestamp::Timestamp;
-pub use value::{Cipher, Digest, EncryptedValue, Mark};
+pub use value::{Cipher, EncryptedValue, Mark};

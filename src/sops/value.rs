@@ -5,7 +5,6 @@ use std::fmt;
 use aes_gcm::aead::consts::{U12, U16, U32};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AeadInOut as _, AesGcm, KeyInit as _, Nonce, Tag};
-use sha2::{Digest as _, Sha256};
 
 use super::scalar::Scalar;
 use crate::diagnostics::{Code, Problem};
@@ -40,10 +39,6 @@ impl Mark {
         Self(std::array::from_fn(|_| halves.next().unwrap_or_default()))
     }
 }
-
-/// What stands for an encrypted value that is not kept: the SHA-256 of all that it is.
-#[derive(PartialEq, Eq)]
-pub struct Digest([u8; 32]);
 
 /// How long an initialisation vector is. SOPS writes 32 bytes; the other two lengths are what other implementations write.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,15 +93,6 @@ impl EncryptedValue {
     pub fn to_text(&self) -> String {
         let [data, iv, tag] = self.parts().map(|part| base64_simd::STANDARD.encode_to_string(part));
         format!("{PREFIX}{data},iv:{iv},tag:{tag},type:{}]", name_of(self.kind))
-    }
-
-    /// What stands for it where it is not kept.
-    pub(super) fn digest(&self) -> Digest {
-        let mut hash = Sha256::new();
-        hash.update([self.iv as u8, self.kind as u8]);
-        // The tag has one length, and the iv's is known, so nothing can be cut elsewhere.
-        hash.update(&self.bytes);
-        Digest(hash.finalize().into())
     }
 
     /// What it is told by at a glance.
