@@ -25,6 +25,7 @@ mod image;
 mod keyservice;
 mod kustomize;
 mod lab;
+mod large;
 mod listed;
 mod patches;
 mod people;
