@@ -9,9 +9,9 @@ use std::ops::Range;
 use crate::config::Config;
 use crate::diagnostics::{Code, Problem};
 use crate::files::Files;
-use crate::krm::{Form, Input};
+use crate::krm::{Form, Input, is_resource_list};
 use crate::locate::{Located, Locator};
-use crate::source::Sources;
+use crate::source::{LeftAlone, Sources};
 use crate::yaml::{self, Content};
 
 /// What all files and the input may come to, as one of them may. Bytes.
@@ -62,9 +62,10 @@ pub fn extend(
             }
             Ok(located) => {
                 known.insert(located.file.clone());
-                let text = read_file(&located, files, sources.locator());
-                let file = text.map(|text| {
-                    sources.add_listed_file(&located, &text);
+                let file = read_file(&located, files, config, sources.locator()).map(|(text, is_needed)| {
+                    if is_needed {
+                        sources.add_listed_file(&located, &text);
+                    }
                     Read { path: path.clone(), text }
                 });
                 (located.shown, file)
@@ -81,6 +82,14 @@ pub fn extend(
         return Err(Problem::new(Code::BadInput, "the listed files are too large together")
             .because(format!("they and the input are larger than {} MiB", LARGEST >> 20))
             .help("list them in several generators"));
+    }
+    let last = input.items.last().filter(|_| !text.ends_with('\n'));
+    if last.is_some_and(|item| item.item().node().ends_in_block_scalar()) {
+        return Err(Problem::new(Code::BadInput, "the files of spec.files cannot be put behind the input")
+            .because(
+                "its last value is a block that no line break ends: with one behind it, it is another value",
+            )
+            .help("end the input with a line break"));
     }
     match input.form {
         Form::Stream => extended.add_to_stream(text, read),
@@ -106,8 +115,13 @@ struct Read {
     text: String,
 }
 
-/// The text of a file, once it is known to hold nothing but resources.
-fn read_file(located: &Located, files: &dyn Files, locator: &Locator<'_>) -> Result<String, Problem> {
+/// The text of a file, once it is known to hold nothing but resources; and whether any of them is to be decrypted.
+fn read_file(
+    located: &Located,
+    files: &dyn Files,
+    config: &Config,
+    locator: &Locator<'_>,
+) -> Result<(String, bool), Problem> {
     let bytes = files.read(&located.file).map_err(|error| {
         let problem = Problem::new(Code::OriginNotFound, "a listed file cannot be read");
         locator.with_help_to_read(problem.because(error.to_string()), &error)
@@ -126,6 +140,10 @@ fn read_file(located: &Located, files: &dyn Files, locator: &Locator<'_>) -> Res
     if input.items.iter().any(|item| item.kind().is_empty() || item.api_version().is_empty()) {
         return Err(no_resource("a document of it has no apiVersion or no kind"));
     }
+    if input.items.iter().any(is_resource_list) {
+        return Err(no_resource("it is a ResourceList, which functions send to each other"));
+    }
+    let is_needed = input.items.iter().any(|item| LeftAlone::of(item, config).is_none());
     let last_ends_in_block = || {
         yaml::parse(&text).is_ok_and(|all| all.last().is_some_and(|last| last.root.ends_in_block_scalar()))
     };
@@ -133,7 +151,7 @@ fn read_file(located: &Located, files: &dyn Files, locator: &Locator<'_>) -> Res
         // With a line break behind it, it is another value.
         return Err(no_resource("its last value is a block that no line break ends"));
     }
-    Ok(text)
+    Ok((text, is_needed))
 }
 
 fn no_resource(why: &str) -> Problem {

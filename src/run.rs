@@ -15,7 +15,9 @@ use crate::origin::Origin;
 use crate::parallel;
 use crate::policy::{Authorised, Terms};
 use crate::recover::Recovery;
-use crate::source::{Asked, AwaitedKey, Covered, Encrypted, Part, Source, Sources, wants_encrypted};
+use crate::source::{
+    Asked, AwaitedKey, Covered, Encrypted, LeftAlone, Part, Source, Sources, wants_encrypted,
+};
 use crate::write::{OpenedPart, Said, strip_origin, strips_origin, write_item};
 
 /// What is asked of a run.
@@ -79,7 +81,7 @@ pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Confi
     let plan = survey(all, &encrypted, &config, &mut sources, &mut report);
     drop(encrypted);
     if matches!(base, Base::Built { .. }) {
-        note_hashes(all, &plan, &mut report);
+        note_hashes(all, &plan, &sources, &mut report);
     }
     let sources = sources.into_all();
     let calls = recovery.close();
@@ -145,10 +147,10 @@ fn terms(config: &Config, keys: &Keys) -> Terms {
     }
 }
 
-/// Says once that the hashes in names are of the ciphertext, where there are any.
-fn note_hashes(input: &Input<'_>, plan: &[Vec<Part>], report: &mut Report) {
-    for (item, _) in input.items.iter().zip(plan).filter(|(item, parts)| !parts.is_empty() && is_hashed(item))
-    {
+/// Says once that the hashes in names are of the ciphertext, where there are any. kustomize has not seen what a listed file holds.
+fn note_hashes(input: &Input<'_>, plan: &[Vec<Part>], sources: &Sources<'_>, report: &mut Report) {
+    let decrypted = input.items.iter().zip(plan).filter(|(_, parts)| !parts.is_empty());
+    for (item, _) in decrypted.filter(|(item, _)| is_hashed(item) && sources.listed_path(item).is_none()) {
         let what = "the hash in the name is that of the ciphertext: kustomize computed it before";
         let place = Place { item: Some(item.name()), ..Place::default() };
         report.add(Severity::Info, Problem::new(Code::HashOfCiphertext, what), place);
@@ -218,20 +220,13 @@ fn look_at(
     Vec::new()
 }
 
-/// Why an encrypted item is left alone: the config leaves its kind out, or it asks for it itself.
+/// Why an encrypted item is left alone, and how bad that is.
 fn left_alone(item: &Resource<'_>, encrypted: &Encrypted, config: &Config) -> Option<(Severity, String)> {
-    if let Some(annotation) = opted_out(item) {
-        return Some((Severity::Info, format!("its annotation {annotation} is disabled")));
+    match LeftAlone::of(item, config)? {
+        LeftAlone::Annotation(name) => Some((Severity::Info, format!("its annotation {name} is disabled"))),
+        LeftAlone::Kind if !encrypted.orphans().is_empty() => None,
+        LeftAlone::Kind => Some((Severity::Warning, format!("spec.kinds leaves {} out", item.kind()))),
     }
-    let left_out = encrypted.orphans().is_empty() && !config.kinds.include(item.kind());
-    left_out.then(|| (Severity::Warning, format!("spec.kinds leaves {} out", item.kind())))
-}
-
-/// The annotation by which an item asks to be left alone: ours, or Flux'.
-fn opted_out(item: &Resource<'_>) -> Option<&'static str> {
-    ["krm-sops.dev/decrypt", "kustomize.toolkit.fluxcd.io/decrypt"]
-        .into_iter()
-        .find(|annotation| item.annotation(annotation) == Some("disabled"))
 }
 
 fn refuse_plain_secret(item: &Resource<'_>, config: &Config, sources: &mut Sources<'_>, report: &mut Report) {

@@ -400,6 +400,28 @@ impl SourceId {
     }
 }
 
+/// Why an encrypted item is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// It asks for it itself, by this annotation.
+    Annotation(&'static str),
+    /// The config leaves its kind out.
+    Kind,
+}
+
+impl LeftAlone {
+    /// Whether an item is left alone if it is encrypted, and why.
+    #[must_use]
+    pub fn of(item: &Resource<'_>, config: &Config) -> Option<Self> {
+        // Ours, or Flux'.
+        let annotation = ["krm-sops.dev/decrypt", "kustomize.toolkit.fluxcd.io/decrypt"]
+            .into_iter()
+            .find(|annotation| item.annotation(annotation) == Some("disabled"));
+        let of_kind = || (!config.kinds.include(item.kind())).then_some(Self::Kind);
+        annotation.map(Self::Annotation).or_else(of_kind)
+    }
+}
+
 /// Whether the rule's selector covers any value that the item holds. A Secret without values hides nothing.
 #[must_use]
 pub fn wants_encrypted(rule: &Rule, item: &Resource<'_>) -> bool {

@@ -19,7 +19,7 @@ pub use block::Block;
 pub use data::{DataEdits, DataField, Section};
 pub use item::{Item, Trail};
 pub use resource::{Reading, Resource};
-pub use resource_list::{Form, Input, Room};
+pub use resource_list::{Form, Input, Room, is_resource_list};
 pub use sealed::{SealedComment, SealedScalar};
 pub use splice::{Edits, Spliced};
 

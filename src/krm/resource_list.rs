@@ -212,11 +212,15 @@ enum Read<'i, T> {
     Other,
 }
 
+/// The length of a byte-order mark. Bytes.
+const BOM: usize = '\u{feff}'.len_utf8();
+
 /// Where further items of a list go that begins at `start`, in block style.
 fn room(text: &str, start: usize, entries: &[Entry<'_>]) -> Option<Room> {
     let indent = column(text, start);
     let Some(Entry { key, value }) = entries.iter().find(|entry| entry.key.text() == Some("items")) else {
-        let line = line_start(text, start);
+        // A byte-order mark is no part of the first line.
+        let line = line_start(text, start).max(if text.starts_with('\u{feff}') { BOM } else { 0 });
         let is_first = text.get(line..start)?.bytes().all(|byte| byte == b' ');
         let before = format!("{}items:\n", " ".repeat(indent));
         return is_first.then_some(Room { place: line..line, before, indent });
@@ -259,7 +263,7 @@ fn read<'i, T: Send>(
         if !matches!(root.content, Content::Mapping { .. }) {
             return Some(Read::Other);
         }
-        if may_be_list && is_resource_list(root) {
+        if may_be_list && is_list(root) {
             return Some(Read::List(document));
         }
         let source = source.of_document(&document);
@@ -290,13 +294,19 @@ fn bad_input(what: impl Into<String>) -> Problem {
     Problem::new(Code::BadInput, what)
 }
 
-/// Whether this is `kind: ResourceList` of any version of the KRM functions' specification.
-fn is_resource_list(root: &Node) -> bool {
-    root.find("kind").and_then(Node::text) == Some("ResourceList")
-        && root
-            .find("apiVersion")
-            .and_then(Node::text)
-            .is_some_and(|version| version.starts_with("config.kubernetes.io/"))
+/// Whether a resource is a `ResourceList`, of any version of the KRM functions' specification.
+#[must_use]
+pub fn is_resource_list(resource: &Resource<'_>) -> bool {
+    is_list_of(resource.api_version(), resource.kind())
+}
+
+fn is_list(root: &Node) -> bool {
+    let text = |name: &str| root.find(name).and_then(Node::text).unwrap_or_default();
+    is_list_of(text("apiVersion"), text("kind"))
+}
+
+fn is_list_of(api_version: &str, kind: &str) -> bool {
+    kind == "ResourceList" && api_version.starts_with("config.kubernetes.io/")
 }
 
 fn is_null(node: &Node) -> bool {

@@ -43,6 +43,7 @@ const INPUTS: &[(&str, usize)] = &[
     ),
     ("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n- kind: X", 1),
     ("---\n  apiVersion: config.kubernetes.io/v1\n  kind: ResourceList\n", 0),
+    ("\u{feff}apiVersion: config.kubernetes.io/v1\nkind: ResourceList\n", 0),
 ];
 
 /// All that a node says, and nothing of where it stands.
@@ -118,7 +119,7 @@ fn each_document_stands_in_each_input_as_it_is_alone() {
 /// The bytes that were sent are still there, in a list around what was added.
 #[test]
 fn what_was_sent_is_not_touched() {
-    let [(_, _), (stream, _), .., (list, _), (_, _), (_, _), (_, _)] = INPUTS else {
+    let [(_, _), (stream, _), .., (list, _), (_, _), (_, _), (_, _), (_, _)] = INPUTS else {
         panic!("there are more")
     };
     let files = [file(0, DOCUMENTS[0].to_owned())];
@@ -143,6 +144,17 @@ fn a_list_in_braces_has_no_room() {
     ] {
         let problem = extend_by(&list, &files).unwrap_err();
         assert_eq!((problem.code, problem.causes.len()), (Code::BadInput, 1), "{list}");
+    }
+}
+
+#[test]
+fn nothing_is_put_behind_a_block_that_no_line_break_ends() {
+    let files = [file(0, DOCUMENTS[0].to_owned())];
+    let head = "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n";
+    for input in [String::from("kind: X\nt: |\n  a"), format!("{head}- kind: X\n  t: >-\n    a")] {
+        let problem = extend_by(&input, &files).unwrap_err();
+        assert_eq!(problem.code, Code::BadInput, "{input}");
+        assert!(extend_by(&format!("{input}\n"), &files).is_ok());
     }
 }
 
@@ -172,10 +184,15 @@ fn what_is_wrong_with_a_file_is_said_of_it() {
         file(1, String::from("A=b\n")),
         (String::from("./0.yaml"), DOCUMENTS[0].to_owned()),
         file(2, DOCUMENTS[1].to_owned()),
+        // It would be taken for the input's own form.
+        file(3, String::from("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems: []\n")),
     ];
     let (extended, _) = extend_by("", &files).unwrap();
     let said: Vec<_> = extended.left_out.iter().map(|left| (left.file.as_str(), left.problem.code)).collect();
-    assert_eq!(said, [("app/1.yaml", Code::BadInput), ("app/0.yaml", Code::BadConfig)]);
+    assert_eq!(
+        said,
+        [("app/1.yaml", Code::BadInput), ("app/0.yaml", Code::BadConfig), ("app/3.yaml", Code::BadInput)]
+    );
     assert_eq!(items(&extended.text).len(), 2);
 }
 

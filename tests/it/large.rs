@@ -81,7 +81,7 @@ fn a_change_anywhere_is_noticed() {
     let original = large.repo.read(FILE);
     let last = format!("name: number-{}", SECRETS - 1);
     let broken = original.replace(&last, "name: [");
-    let line = original.lines().take_while(|line| !line.contains(&last)).count() + 2;
+    let line = original.lines().take_while(|line| !line.contains(&last)).count() + 3;
     for (changed, code, also) in [
         (original.replace(&last, "name: number-x"), Code::MacMismatch, String::new()),
         // A document is taken out of the middle.

@@ -3,7 +3,7 @@
 use krm_sops::diagnostics::Code;
 
 use crate::support::build::{kustomize, normalised};
-use crate::support::expect::refused;
+use crate::support::expect::{refused, said};
 use crate::support::platform::{DATABASE, rule};
 use crate::support::run::{Finished, run};
 use crate::support::{Lab, Mode, Repo};
@@ -249,6 +249,71 @@ fn what_is_not_encrypted_or_no_resource_is_refused() {
     generator
         .listing("../secrets/a/app.env")
         .assert_refused(Code::BadInput, &["secrets/a/app.env", "secretGenerator"]);
+}
+
+/// Nor does a list that functions send to each other hide that nothing is encrypted.
+#[test]
+fn a_resource_list_is_no_resource() {
+    let generator = Generator::new().listing("list.yaml");
+    generator
+        .repo
+        .write("app/list.yaml", "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems: []\n");
+    generator.assert_refused(Code::BadInput, &["app/list.yaml", "ResourceList"]);
+}
+
+#[test]
+fn what_is_left_alone_costs_no_call() {
+    let disabled =
+        DATABASE.replace("  labels:", "  annotations:\n    krm-sops.dev/decrypt: disabled\n  labels:");
+    let generator = Generator::new().file("database.yaml", &disabled);
+    let filtered = generator.filtered("");
+    said(&filtered, "info", Code::LeftEncrypted, &["Secret database"]);
+    assert!(generator.build(Mode::Plugin).ok().contains("ENC["));
+    let generator = Generator::new().file("database.yaml", DATABASE).with_spec("kinds: [ConfigMap]\n");
+    said(&generator.filtered(""), "warning", Code::LeftEncrypted, &["spec.kinds"]);
+    assert!(generator.lab.calls().is_empty(), "{:?}", generator.lab.calls());
+}
+
+#[test]
+fn a_list_of_kubernetes_is_one_resource() {
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}", DATABASE.trim_end().replace('\n', "\n  "));
+    let generator = Generator::new().file("list.yaml", &format!("{list}\n"));
+    assert_eq!(generator.build(Mode::Plugin).ok(), generator.oracle());
+}
+
+/// What the file has around its values stays; a hash that nobody puts into its name is not spoken of.
+#[test]
+fn comments_stay() {
+    let plain = format!(
+        "# head\n{}",
+        DATABASE.replace(
+            "  labels:",
+            "  annotations:\n    kustomize.config.k8s.io/needs-hash: \"true\"\n  labels:"
+        )
+    );
+    let plain = plain.replace("team: platform", "team: platform # behind");
+    let generator = Generator::new().file("database.yaml", &plain);
+    let filtered = generator.filtered("");
+    assert!(
+        filtered.stdout.contains("# head\n") && filtered.stdout.contains("team: platform # behind\n"),
+        "{filtered}"
+    );
+    assert!(!filtered.stderr.contains("hash"), "{filtered}");
+}
+
+#[test]
+fn integrity_may_be_less() {
+    let tampered = |integrity: &str| {
+        let generator =
+            Generator::new().file("database.yaml", DATABASE).with_spec(&format!("integrity: {integrity}\n"));
+        generator
+            .repo
+            .tamper("secrets/a/database.yaml", |text| text.replace("team: platform", "team: other"));
+        generator.filtered("")
+    };
+    said(&tampered("warn"), "warning", Code::MacMismatch, &["secrets/a/database.yaml"]);
+    said(&tampered("skip"), "warning", Code::Unverified, &["secrets/a/database.yaml"]);
+    assert!(tampered("skip").stdout.contains("canary-password"));
 }
 
 #[test]
