@@ -52,31 +52,7 @@ pub fn extend(
     files: &dyn Files,
     sources: &mut Sources<'_>,
 ) -> Result<Extended, Problem> {
-    let mut extended = Extended { text: String::new(), left_out: Vec::new(), files: Vec::new() };
-    let (mut read, mut known) = (Vec::new(), HashSet::new());
-    for path in &config.files {
-        let (file, found) = match sources.locator().listed_file(path) {
-            Ok(located) if known.contains(&located.file) => {
-                let twice = Problem::new(Code::BadConfig, "a file is listed twice").at("spec.files");
-                (located.shown, Err(twice))
-            }
-            Ok(located) => {
-                known.insert(located.file.clone());
-                let file = read_file(&located, files, config, sources.locator()).map(|(text, is_needed)| {
-                    if is_needed {
-                        sources.add_listed_file(&located, &text);
-                    }
-                    Read { path: path.clone(), text }
-                });
-                (located.shown, file)
-            }
-            Err(problem) => (path.clone(), Err(advised(problem))),
-        };
-        match found {
-            Ok(file) => read.push(file),
-            Err(problem) => extended.left_out.push(LeftOut { file, problem }),
-        }
-    }
+    let (read, left_out) = read_all(config, files, sources);
     let length = read.iter().map(|file| file.text.len()).sum::<usize>().saturating_add(text.len());
     if length > LARGEST {
         return Err(Problem::new(Code::BadInput, "the listed files are too large together")
@@ -86,16 +62,44 @@ pub fn extend(
     let last = input.items.last().filter(|_| !text.ends_with('\n'));
     if last.is_some_and(|item| item.item().node().ends_in_block_scalar()) {
         return Err(Problem::new(Code::BadInput, "the files of spec.files cannot be put behind the input")
-            .because(
-                "its last value is a block that no line break ends: with one behind it, it is another value",
-            )
+            .because("its last value is a block that no line break ends: with one, it is another value")
             .help("end the input with a line break"));
     }
+    let mut extended = Extended { text: String::new(), left_out, files: Vec::new() };
     match input.form {
         Form::Stream => extended.add_to_stream(text, read),
         Form::ResourceList => extended.add_to_list(text, input, read)?,
     }
     Ok(extended)
+}
+
+/// The files that the config lists, each taken in by `sources` as soon as it is read.
+fn read_all(config: &Config, files: &dyn Files, sources: &mut Sources<'_>) -> (Vec<Read>, Vec<LeftOut>) {
+    let (mut read, mut left_out, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+    for path in &config.files {
+        let located = match sources.locator().listed_file(path) {
+            Ok(located) => located,
+            Err(problem) => {
+                left_out.push(LeftOut { file: path.clone(), problem: advised(problem) });
+                continue;
+            }
+        };
+        let file = if known.insert(located.file.clone()) {
+            read_file(&located, files, config, sources.locator())
+        } else {
+            Err(Problem::new(Code::BadConfig, "a file is listed twice").at("spec.files"))
+        };
+        match file {
+            Ok((text, is_needed)) => {
+                if is_needed {
+                    sources.add_listed_file(&located, &text);
+                }
+                read.push(Read { path: path.clone(), text });
+            }
+            Err(problem) => left_out.push(LeftOut { file: located.shown, problem }),
+        }
+    }
+    (read, left_out)
 }
 
 fn advised(problem: Problem) -> Problem {

@@ -219,8 +219,8 @@ fn is_string_field(item: &Item<'_>, path: &FieldPath) -> bool {
     strings
         && keys.next().is_some()
         && keys.next().is_none()
-        && item.api_version() == "v1"
-        && (item.is_kind("Secret") || item.is_kind("ConfigMap"))
+        && item.name().api_version == "v1"
+        && (item.name().kind == "Secret" || item.name().kind == "ConfigMap")
 }
 
 /// Values of other types that stand where Kubernetes wants strings.

@@ -70,7 +70,8 @@ impl Item<'_> {
     /// The values of a `v1` Secret or `ConfigMap`; none for any other kind. What should be base64 and is not is left out.
     #[must_use]
     pub fn data_fields(&self) -> Vec<DataField<'_>> {
-        let sections: &[(Section, bool)] = match (self.api_version(), self.kind()) {
+        let sections: &[(Section, bool)] = match (self.name().api_version.as_str(), self.name().kind.as_str())
+        {
             ("v1", "Secret") => &[(Section::Data, true), (Section::StringData, false)],
             ("v1", "ConfigMap") => &[(Section::Data, false), (Section::BinaryData, true)],
             _ => return Vec::new(),

@@ -59,24 +59,6 @@ impl<'i> Item<'i> {
         &self.node
     }
 
-    /// Its `apiVersion`; empty where it has none.
-    #[must_use]
-    pub fn api_version(&self) -> &str {
-        &self.name.api_version
-    }
-
-    /// Its `kind`; empty where it has none.
-    #[must_use]
-    pub fn kind(&self) -> &str {
-        &self.name.kind
-    }
-
-    /// Whether it is of this kind, in any group and version.
-    #[must_use]
-    pub fn is_kind(&self, kind: &str) -> bool {
-        self.name.kind == kind
-    }
-
     /// The value of an annotation.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {

@@ -82,6 +82,28 @@ fn a_mount_of_the_kustomization() {
     assert_eq!(built.ok(), mounted.lab.oracle(&mounted.repo, "."));
 }
 
+/// What it lists is found by its own mounts.
+#[test]
+fn a_generator() {
+    let Some(docker) = Docker::get() else { return };
+    let Mounted { lab, repo, .. } = Mounted::new(docker);
+    let expected = lab.oracle(&repo, ".");
+    let path = format!("secrets/{WEST}/database.yaml");
+    repo.kustomization(
+        ".",
+        "generators: [decrypt.yaml]\nnamePrefix: a-\nbuildMetadata: [originAnnotations]\n",
+    );
+    docker.transformer(&repo, "decrypt.yaml", MOUNT, &format!("files: [{path}]\nstripOrigin: all\n"));
+    let built = docker.build(&lab, &repo, &["--network"], ".").ok();
+    let value =
+        |text: &str| text.lines().filter(|line| line.contains("canary-")).collect::<Vec<_>>().join("\n");
+    assert!(built.contains("name: a-database") && built.contains("configuredIn: decrypt.yaml"), "{built}");
+    assert_eq!(value(&built), value(&expected));
+    docker.transformer(&repo, "decrypt.yaml", MOUNT, "files: [../elsewhere.yaml]");
+    let finished = docker.build(&lab, &repo, &["--network"], ".");
+    refused(&lab, &repo, &finished, &[Code::OriginNotFound], &["mount"]);
+}
+
 #[test]
 fn a_config_in_a_folder_and_one_that_an_overlay_inherits() {
     let Some(docker) = Docker::get() else { return };
