@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
+use super::blocks::{only, root_entries, take_block, without_block};
 use super::detect::{Ciphertext, detect};
 use super::leaf::{Leaf, LeafContent};
 use super::leaves::{Gatherer, gather, gather_windows, no_yaml};
@@ -19,9 +20,6 @@ use crate::field_path::FieldPath;
 use crate::parallel;
 use crate::secret::{Plaintext, SecretBuffer, ValueType};
 use crate::yaml::Windows;
-
-/// The key of SOPS' own block, in the root mapping of each document.
-pub(super) const BLOCK: &str = "sops";
 
 /// How many leaves are worth a thread.
 const LEAVES_AT_ONCE: usize = 1024;
@@ -413,42 +411,9 @@ pub(super) fn read(text: &str, format: Format) -> Result<(Vec<Entries>, Tree), P
     Ok((documents, block))
 }
 
-fn without_block() -> Problem {
-    Problem::new(Code::NotEncrypted, "the file has no `sops` block")
-}
-
 fn yaml_documents(text: &str) -> Result<Vec<Entries>, Problem> {
     let documents = crate::yaml::parse(text).map_err(|error| no_yaml(&error))?;
     documents.iter().map(|document| root_entries(Tree::of_yaml(&document.root)?)).collect()
-}
-
-pub(super) fn root_entries(root: Tree) -> Result<Entries, Problem> {
-    match root {
-        Tree::Map(entries) => Ok(entries),
-        // An empty document.
-        Tree::Scalar(Scalar::Null) => Ok(Entries::new()),
-        _ => Err(Problem::new(Code::BadMetadata, "a document of the file is no mapping")),
-    }
-}
-
-/// Takes the `sops` blocks out of a document.
-pub(super) fn take_block(entries: &mut Entries) -> Vec<Tree> {
-    entries.extract_if(.., |(key, _)| key == BLOCK).map(|(_, block)| block).collect()
-}
-
-/// The metadata in the blocks of the first document, which is the one that counts.
-pub(super) fn metadata_of(blocks: Vec<Tree>) -> Result<Metadata, Problem> {
-    Metadata::of_tree(&only(blocks)?)
-}
-
-fn only(mut blocks: Vec<Tree>) -> Result<Tree, Problem> {
-    match (blocks.pop(), blocks.is_empty()) {
-        (Some(block), true) => Ok(block),
-        (Some(_), false) => {
-            Err(Problem::new(Code::BadMetadata, "there is more than one `sops` block").at(BLOCK))
-        }
-        (None, _) => Err(without_block()),
-    }
 }
 
 #[cfg(test)]

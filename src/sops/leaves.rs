@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
-use super::file::{BLOCK, metadata_of, root_entries, take_block};
+use super::blocks::{BLOCK, metadata_of, root_entries, take_block};
 use super::leaf::Leaf;
 use super::metadata::Metadata;
 use super::tree::{Entries, Hop, MERGE, Tree, each_scalar};

@@ -7,6 +7,7 @@
 //!
 //! No error holds a value, a MAC or a key, and decrypted bytes are wiped when they are dropped.
 
+mod blocks;
 mod detect;
 mod dotenv;
 mod file;
