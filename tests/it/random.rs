@@ -409,7 +409,25 @@ fn compare_batch(batch: u64) -> bool {
     }
     let built = AssertUnwindSafe(|| platform.lab.assert_builds(&platform.repo, "top", &expected.stdout));
     catch_unwind(built).unwrap_or_else(|_| panic!("this was batch {batch}"));
+    let listed: Vec<&str> = plain.iter().map(|(path, _)| path.as_str()).collect();
+    assert_generates(&platform, &source, &listed, &resources, batch);
     true
+}
+
+/// Asserts that a generator of these files gives what comes of the plain `source`, where they are resources.
+fn assert_generates(platform: &Platform, source: &Repo, listed: &[&str], resources: &[String], batch: u64) {
+    source.kustomization("listed", &format!("resources: [{}]\n", resources.join(", ")));
+    let expected = run(&mut kustomize(source, &["listed"]), "").ok();
+    platform.repo.kustomization("listed", "generators: [secrets.yaml]\n");
+    let files: Vec<String> = listed.iter().map(|path| format!("../{path}")).collect();
+    platform.repo.transformer("listed/secrets.yaml", &format!("files: [{}]\n", files.join(", ")));
+    for mode in [Mode::Plugin, Mode::Function] {
+        let built = platform.lab.build(&platform.repo, "listed", mode).ok();
+        assert!(
+            built == expected,
+            "batch {batch}, {mode:?}\n--- plain ---\n{expected}\n--- built ---\n{built}"
+        );
+    }
 }
 
 #[test]
