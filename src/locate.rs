@@ -176,10 +176,11 @@ impl<'f> Locator<'f> {
     /// # Errors
     /// `remote-origin`: the config comes from a remote repository. Else as [`Locator::origin_file`].
     pub fn listed_file(&self, path: &str) -> Result<Located, Problem> {
-        if matches!(self.start, Start::Remote) {
+        // Without origin annotations, only where it stands tells.
+        if matches!(self.start, Start::Remote) || self.ground.c().is_some_and(is_clone) {
             return Err(Problem::new(Code::RemoteOrigin, "the generator comes from a remote repository")
                 .because("its files are not this repository's, and neither are the rules above them")
-                .help("declare the generator in a local kustomization"));
+                .help("declare the generator in a local kustomization, or clone the repository and build the clone"));
         }
         self.origin_file(&Origin::Working(path.to_owned()))
     }
@@ -338,6 +339,16 @@ impl<'f> Locator<'f> {
             .because(format!("it is {}", file.display()))
             .because(format!("the root is {}", roots.join(", ")))
     }
+}
+
+/// Whether a directory is in a clone of kustomize's own. It makes them in the temporary directory, and calls them `kustomize-` and a
+/// random number (`NewTmpConfirmedDir` in its `kyaml/filesys`).
+fn is_clone(directory: &Path) -> bool {
+    let is_random = |number: &str| number.len() > 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+    directory
+        .components()
+        .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("kustomize-"))
+        .any(is_random)
 }
 
 fn unlocatable(path: &str, why: &str) -> Problem {

@@ -417,3 +417,19 @@ fn a_container_sees_beside_its_kustomization_where_that_is_mounted_at_its_own_pl
     config.root = Some("../..".into());
     assert_eq!(there(&config).unwrap().shown, "secrets/db.yaml");
 }
+
+#[test]
+fn a_clone_of_kustomizes_is_known_by_its_name() {
+    for clone in ["/tmp/kustomize-1234567890", "/private/tmp/kustomize-12345/clusters/a"] {
+        assert!(is_clone(Path::new(clone)), "{clone}");
+    }
+    for other in [
+        "/repo/app",
+        "/repo/kustomize-5",
+        "/repo/kustomize-5.8.2/a",
+        "/tmp/kustomize-abcdef",
+        "/tmp/kustomize-",
+    ] {
+        assert!(!is_clone(Path::new(other)), "{other}");
+    }
+}

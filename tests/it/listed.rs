@@ -361,6 +361,34 @@ fn a_generator_from_elsewhere_is_refused() {
     refused(&generator.lab, &generator.repo, &answer, &[Code::RemoteOrigin], &["local kustomization"]);
 }
 
+/// A remote base brings rules of its own, which must not be taken for this repository's; nor does kustomize tell its generator where it is.
+#[test]
+fn a_generator_of_a_remote_base_is_refused() {
+    let git = |directory: &std::path::Path, arguments: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        let identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+        command.current_dir(directory).args(identity).args(arguments).env("GIT_CONFIG_NOSYSTEM", "1");
+        command.output().is_ok_and(|ended| ended.status.success())
+    };
+    let generator = Generator::new().file("database.yaml", DATABASE);
+    let remote = generator.repo.copy();
+    let root = remote.root();
+    std::fs::remove_dir_all(remote.path(".git")).expect("a directory");
+    if !git(&root, &["init", "-q", "-b", "main"]) {
+        eprintln!("\nSKIPPED: a remote base, git is missing\n");
+        return;
+    }
+    assert!(git(&root, &["add", "-A"]) && git(&root, &["commit", "-q", "-m", "all"]));
+    for more in ["", "buildMetadata: [originAnnotations]\n"] {
+        let base = format!("resources: ['file://{}//app?ref=main']\n{more}", root.display());
+        generator.repo.kustomization("top", &base);
+        let mut command = kustomize(&generator.repo, &["top", "--enable-alpha-plugins"]);
+        let finished = run(generator.lab.for_caller(&mut command), "");
+        refused(&generator.lab, &generator.repo, &finished, &[Code::RemoteOrigin], &["clone the repository"]);
+    }
+    assert!(generator.lab.calls().is_empty());
+}
+
 /// With `buildMetadata`, the config names its own place; paths stay relative to the kustomization.
 #[test]
 fn where_the_config_stands_does_not_matter() {
