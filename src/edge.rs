@@ -173,8 +173,11 @@ pub fn read_stdin() -> Result<Vec<u8>, String> {
     }
 }
 
-/// How much is read before room is made for the largest input. Bytes.
+/// How much is read before room is made for a large input. Bytes.
 const SMALL_INPUT: usize = 1024 * 1024;
+
+/// The room for a large input, which hardly any outgrows. Bytes.
+const LARGE_INPUT: usize = 64 * 1024 * 1024;
 
 /// A pipe does not tell how much will come. To make room again and again copies it each time, and takes half as much memory
 /// more; room that nobody has written to takes none.
@@ -184,8 +187,8 @@ fn read_all(content: impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
     if read < SMALL_INPUT {
         return Ok(read);
     }
-    // Where there is not as much, it grows as it comes.
-    let _ = bytes.try_reserve_exact(usize::try_from(LARGEST_FILE + 1).unwrap_or(usize::MAX) - read);
+    // Where there is not as much, or more comes, it grows as it comes.
+    let _ = bytes.try_reserve_exact(LARGE_INPUT - read);
     content.read_to_end(bytes).map(|more| read + more)
 }
 
@@ -303,6 +306,17 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn input_of_any_size_is_read_whole() {
+        for length in [0, 1, SMALL_INPUT - 1, SMALL_INPUT, SMALL_INPUT + 1, 3 * SMALL_INPUT] {
+            let content: Vec<u8> = (0_u8..251).cycle().take(length).collect();
+            let mut bytes = Vec::new();
+            assert_eq!(read_all(content.as_slice(), &mut bytes).unwrap(), length);
+            assert!(bytes == content, "{length}");
+            assert_eq!(bytes.capacity() >= LARGE_INPUT, length >= SMALL_INPUT, "{length}");
         }
     }
 
