@@ -42,7 +42,10 @@ impl Files for Disk {
     }
 
     fn large(&self, path: &Path, size: u64) -> Option<Box<dyn Read>> {
-        let is_large = |metadata: fs::Metadata| metadata.is_file() && metadata.len() > size;
+        // What is too large is refused by who reads it whole: no part of it is taken for all.
+        let is_large = |metadata: fs::Metadata| {
+            metadata.is_file() && metadata.len() > size && metadata.len() <= LARGEST_FILE
+        };
         let large = fs::metadata(path).is_ok_and(is_large).then(|| fs::File::open(path).ok())??;
         Some(Box::new(large.take(LARGEST_FILE)))
     }
@@ -307,6 +310,18 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_read_in_part() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = fs::File::create(&path).unwrap();
+        for (length, is_large) in [(10, false), (11, true), (LARGEST_FILE, true), (LARGEST_FILE + 1, false)] {
+            file.set_len(length).unwrap();
+            assert_eq!(Disk.large(&path, 10).is_some(), is_large, "{length}");
+        }
+        assert!(Disk.read(&path).is_err() && Disk.large(directory.path(), 0).is_none());
     }
 
     #[test]

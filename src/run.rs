@@ -24,8 +24,8 @@ use crate::write::{OpenedPart, Said, strip_origin, strips_origin, write_item};
 pub struct Request<'t> {
     /// The resources, as they came.
     pub input: &'t str,
-    /// Where the input is put together with the files that the config lists.
-    pub room: &'t OnceCell<String>,
+    /// Empty; what holds the input with the files behind it that the config lists, where it lists any.
+    pub extended: &'t OnceCell<String>,
     /// The config that came beside them (an exec plugin's file, `--config`, `--set`); else it is the resource list's own.
     pub config: Option<Config>,
     /// Where paths start. Where it says what was built, the build is over, and so are the hashes in its names.
@@ -46,7 +46,7 @@ pub struct Outcome<'t> {
 ///
 /// `keys` makes the providers, once the config is known; they set nothing up before they are asked.
 pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Config) -> Keys) -> Outcome<'t> {
-    let Request { input: text, room, config, base } = request;
+    let Request { input: text, extended, config, base } = request;
     let (input, encrypted) = match Input::parse_with(text, Encrypted::of_item) {
         Ok(read) => read,
         Err(problem) => return refused_without_input(problem),
@@ -69,7 +69,7 @@ pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Confi
     let ask = |authorised: &Authorised| Box::new(recovery.ask(authorised)) as AwaitedKey;
     let mut sources = Sources::new(files, &config, locator, terms, ask);
     let (all_text, with_files, encrypted) =
-        match with_files(text, &input, &config, files, &mut sources, room, &mut report) {
+        match with_files(text, &input, &config, files, &mut sources, extended, &mut report) {
             Ok(Some((text, input, encrypted))) => (text, Some(input), encrypted),
             Ok(None) => (text, None, encrypted),
             Err(problem) => {
@@ -90,11 +90,9 @@ pub fn run<'t>(request: Request<'t>, files: &dyn Files, keys: impl FnOnce(&Confi
     for note in calls.finish() {
         report.add(Severity::Info, note, Place::default());
     }
-    if report.refuses() {
-        // As it came, without what was put behind it.
-        return conclude(text, &input, Edits::new(), report);
-    }
-    conclude(all_text, all, edits, report)
+    // What is refused goes back as it came, without what was put behind it.
+    let (text, input) = if report.refuses() { (text, &input) } else { (all_text, all) };
+    conclude(text, input, edits, report)
 }
 
 /// The text of an input, what is in it, and what was seen of that.
@@ -107,7 +105,7 @@ fn with_files<'t>(
     config: &Config,
     files: &dyn Files,
     sources: &mut Sources<'_>,
-    room: &'t OnceCell<String>,
+    extended: &'t OnceCell<String>,
     report: &mut Report,
 ) -> Result<Option<Seen<'t>>, Problem> {
     if config.files.is_empty() {
@@ -118,7 +116,7 @@ fn with_files<'t>(
         report.add(Severity::Error, problem, Place { origin: Some(&file), ..Place::default() });
     }
     sources.set_listed(files);
-    let text = room.get_or_init(|| text);
+    let text = extended.get_or_init(|| text);
     let (input, encrypted) = Input::parse_with(text, Encrypted::of_item)?;
     Ok(Some((text, input, encrypted)))
 }

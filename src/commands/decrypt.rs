@@ -30,8 +30,8 @@ pub fn run_on_stdin(base: Base, config: Option<Config>) -> ExitCode {
             ca_bundle,
         })
     };
-    let room = OnceCell::new();
-    let outcome = run(Request { input: &input, room: &room, config, base }, &Disk, keys);
+    let extended = OnceCell::new();
+    let outcome = run(Request { input: &input, extended: &extended, config, base }, &Disk, keys);
     say(&outcome.diagnostics);
     let written = edge::write_stdout(outcome.stdout.pieces());
     if written && !outcome.refused { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -77,16 +77,16 @@ impl<'i> Input<'i> {
     ) -> Result<(Self, Vec<T>), Problem> {
         refuse_old_line_breaks(text)?;
         let source = Arc::new(Source::new(text));
-        let mut documents = read(&source, true, &look).map_err(|error| {
+        let mut documents = look_through(&source, true, &look).map_err(|error| {
             let yaml::ParseError { what, line, column } = error;
             bad_input("the input is not YAML that can be read")
                 .because(format!("line {line}, column {column}: {what}"))
         })?;
-        let lists = documents.iter().filter(|document| matches!(document, Read::List(_))).count();
+        let lists = documents.iter().filter(|document| matches!(document, Found::List(_))).count();
         match (lists, documents.len()) {
             (0, _) => Self::stream(documents, source),
             (1, 1) => match documents.pop() {
-                Some(Read::List(list)) => Self::resource_list(list, &source, look),
+                Some(Found::List(list)) => Self::resource_list(list, &source, look),
                 _ => Self::stream(documents, source),
             },
             _ => Err(bad_input("the input holds a ResourceList and other documents beside it")),
@@ -100,7 +100,7 @@ impl<'i> Input<'i> {
     pub fn documents(text: &'i str) -> Result<Self, Problem> {
         refuse_old_line_breaks(text)?;
         let source = Arc::new(Source::new(text));
-        let documents = read(&source, false, &|_| ());
+        let documents = look_through(&source, false, &|_| ());
         let documents = documents.map_err(|error| {
             bad_input("a file is not YAML that can be read")
                 .because(format!("line {}, column {}: {}", error.line, error.column, error.what))
@@ -130,11 +130,11 @@ impl<'i> Input<'i> {
         self.list.as_ref()?.room.clone()
     }
 
-    fn stream<T>(documents: Vec<Read<'i, T>>, source: Arc<Source<'i>>) -> Result<(Self, Vec<T>), Problem> {
+    fn stream<T>(documents: Vec<Found<'i, T>>, source: Arc<Source<'i>>) -> Result<(Self, Vec<T>), Problem> {
         let mut items = Vec::with_capacity(documents.len());
         let mut seen = Vec::with_capacity(documents.len());
         for (index, document) in documents.into_iter().enumerate() {
-            let Read::Resource(mut resource, of_it) = document else {
+            let Found::Resource(mut resource, of_it) = document else {
                 return Err(bad_input(format!("document {} is not a resource", index + 1)));
             };
             resource.set_index(index);
@@ -203,7 +203,7 @@ impl<'i> Input<'i> {
 }
 
 /// A document that holds anything.
-enum Read<'i, T> {
+enum Found<'i, T> {
     /// A resource, and what was seen of it.
     Resource(Resource<'i>, T),
     /// A `ResourceList`.
@@ -250,31 +250,31 @@ fn room(text: &str, start: usize, entries: &[Entry<'_>]) -> Option<Room> {
 }
 
 /// The documents of a text, each let go as soon as it is looked at.
-fn read<'i, T: Send>(
+fn look_through<'i, T: Send>(
     source: &Arc<Source<'i>>,
     may_be_list: bool,
     look: &(impl Fn(&Item<'i>) -> T + Sync),
-) -> Result<Vec<Read<'i, T>>, yaml::ParseError> {
-    let read = |document: Document<'i>| {
+) -> Result<Vec<Found<'i, T>>, yaml::ParseError> {
+    let find = |document: Document<'i>| {
         let root = &document.root;
         if is_null(root) {
             return None;
         }
         if !matches!(root.content, Content::Mapping { .. }) {
-            return Some(Read::Other);
+            return Some(Found::Other);
         }
         if may_be_list && is_list(root) {
-            return Some(Read::List(document));
+            return Some(Found::List(document));
         }
         let source = source.of_document(&document);
         let Document { root, lines, .. } = document;
         let json = is_json(&root);
         let item = Item::new(root, 0, json, source);
         let seen = look(&item);
-        Some(Read::Resource(Resource::of_item(item, lines), seen))
+        Some(Found::Resource(Resource::of_item(item, lines), seen))
     };
     let parts = yaml::in_parts(source.text, |documents| {
-        documents.filter_map(|document| document.map(read).transpose()).collect::<Result<Vec<_>, _>>()
+        documents.filter_map(|document| document.map(find).transpose()).collect::<Result<Vec<_>, _>>()
     })?;
     Ok(parts.into_iter().flatten().collect())
 }

@@ -65,8 +65,8 @@ impl Provider for Arc<Kms> {
 
 fn decrypt<'t>(kms: &Arc<Kms>, files: &dyn Files, input: &'t str) -> Outcome<'t> {
     let base = Base::Function { directory: "/repo".into() };
-    let room = Box::leak(Box::default());
-    let request = Request { input, room, config: Some(Config::default()), base };
+    let extended = Box::leak(Box::default());
+    let request = Request { input, extended, config: Some(Config::default()), base };
     let limit = Config::default().aws.max_concurrency;
     run(request, files, |_| Keys::of(vec![Box::new(Arc::clone(kms))], limit))
 }

@@ -209,7 +209,8 @@ impl SealedFile {
         let (mut plaintext, mut documents) = (None, BTreeSet::new());
         for at in self.candidates(sealed.as_ref()) {
             let Some(leaf) = self.leaf(at) else { continue };
-            if leaf.is(text, sealed.as_ref()) && leaf.stands_under(&path.keys()) {
+            let is_it = leaf.is(text, sealed.as_ref()) || leaf.is_known_as(sealed.as_ref());
+            if is_it && leaf.stands_under(&path.keys()) {
                 documents.insert(leaf.document);
                 // The same ciphertext, so any of them will do.
                 plaintext = plaintext.or_else(|| leaf.reveal(sealed.as_ref()?, cipher));
@@ -218,8 +219,8 @@ impl SealedFile {
         Some(Revealed { plaintext: plaintext?, documents })
     }
 
-    /// Lets go of the ciphertexts of a file that was opened. Who wants a plaintext has its ciphertext, which only has to be found to be
-    /// the file's.
+    /// Lets go of the ciphertexts of a file that was opened: [`SealedFile::find`] finds them no more. Who wants a plaintext has its
+    /// ciphertext, and [`SealedFile::reveal`] tells whether it is the file's.
     #[must_use]
     pub fn without_ciphertexts(mut self) -> Self {
         for leaf in self.parts.iter_mut().flatten() {

@@ -84,16 +84,22 @@ impl Leaf {
         is_value.then(|| cipher.open(sealed, &self.path.aad()).ok()).flatten()
     }
 
-    /// Whether its text is exactly this, which was read as the value `sealed` where it is one. Where the ciphertext is not kept, only
-    /// what opens is it.
+    /// Whether its text is exactly this, which was read as the value `sealed` where it is one. What was let go has no text.
     pub(super) fn is(&self, text: &str, sealed: Option<&EncryptedValue>) -> bool {
         match (&self.content, sealed) {
             (LeafContent::Encrypted(own), Some(sealed)) => own == sealed,
+            (LeafContent::Encrypted(_), None) | (LeafContent::Known(..), _) => false,
+            (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
+        }
+    }
+
+    /// Whether this is its ciphertext, if it opens: that was let go.
+    pub(super) fn is_known_as(&self, sealed: Option<&EncryptedValue>) -> bool {
+        match (&self.content, sealed) {
             (LeafContent::Known(mark, kind), Some(sealed)) => {
                 (*mark, *kind) == (sealed.mark(), sealed.kind())
             }
-            (LeafContent::Encrypted(_) | LeafContent::Known(..), None) => false,
-            (LeafContent::Plain(scalar), _) => scalar.as_str() == Some(text),
+            _ => false,
         }
     }
 

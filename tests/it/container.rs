@@ -8,7 +8,7 @@ use krm_sops::diagnostics::Code;
 use crate::support::canary;
 use crate::support::docker::{private, readable};
 use crate::support::expect::refused;
-use crate::support::platform::{DATABASE, rule};
+use crate::support::platform::{DATABASE, one_rule, rule};
 use crate::support::run::source;
 use crate::support::{Docker, Finished, Keyservice, Lab, Platform, Repo, WEST};
 
@@ -23,11 +23,7 @@ const MOUNT: &str = "mounts: [{type: bind, src: ., dst: /repo}]\n";
 
 impl Mounted {
     fn new(docker: &Docker) -> Self {
-        let lab = Lab::new();
-        let role = lab.role("flux-secrets");
-        let key = lab.key("us-west-2", &role);
-        let mut repo = Repo::new();
-        repo.write(".sops.yaml", &format!("creation_rules:\n{}", rule(WEST, &key, &role)));
+        let (lab, mut repo, role) = one_rule(WEST);
         repo.encrypt(&lab, &format!("secrets/{WEST}/database.yaml"), DATABASE);
         repo.kustomization(
             ".",

@@ -2,13 +2,12 @@
 //! any other.
 
 use std::fmt::Write as _;
-use std::sync::OnceLock;
 
 use krm_sops::diagnostics::Code;
 use krm_sops::sops::SealedFile;
 
 use crate::support::expect::refused;
-use crate::support::platform::rule;
+use crate::support::platform::one_rule;
 use crate::support::run::Finished;
 use crate::support::{Lab, Repo};
 
@@ -25,11 +24,7 @@ struct Large {
 
 impl Large {
     fn new() -> Self {
-        let lab = Lab::new();
-        let role = lab.role("flux-secrets");
-        let key = lab.key("us-west-2", &role);
-        let mut repo = Repo::new();
-        repo.write(".sops.yaml", &format!("creation_rules:\n{}", rule("a", &key, &role)));
+        let (lab, mut repo, _) = one_rule("a");
         let plain = plain();
         repo.encrypt(&lab, FILE, &plain);
         let text = repo.read(FILE);
@@ -48,23 +43,19 @@ impl Large {
 
 /// Secrets of two values each; every tenth document is something else, and in the clear but for its `sops` block.
 fn plain() -> String {
-    static PLAIN: OnceLock<String> = OnceLock::new();
-    let make = || {
-        let mut text = String::new();
-        for number in 0..SECRETS {
-            let separator = if number == 0 { "" } else { "---\n" };
-            let (kind, field) =
-                if number % 10 == 9 { ("ConfigMap", "settings") } else { ("Secret", "stringData") };
-            let long = format!("v{number:06} ").repeat(140);
-            let _ = write!(
-                text,
-                "{separator}apiVersion: v1\nkind: {kind}\nmetadata:\n    name: number-{number}\n{field}:\n    long: {}\n    short: known-{number}\n",
-                long.trim_end()
-            );
-        }
-        text
-    };
-    PLAIN.get_or_init(make).clone()
+    let mut text = String::new();
+    for number in 0..SECRETS {
+        let separator = if number == 0 { "" } else { "---\n" };
+        let (kind, field) =
+            if number % 10 == 9 { ("ConfigMap", "settings") } else { ("Secret", "stringData") };
+        let long = format!("v{number:06} ").repeat(140);
+        let _ = write!(
+            text,
+            "{separator}apiVersion: v1\nkind: {kind}\nmetadata:\n    name: number-{number}\n{field}:\n    long: {}\n    short: known-{number}\n",
+            long.trim_end()
+        );
+    }
+    text
 }
 
 #[test]

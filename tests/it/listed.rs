@@ -4,7 +4,7 @@ use krm_sops::diagnostics::Code;
 
 use crate::support::build::{kustomize, normalised};
 use crate::support::expect::{refused, said};
-use crate::support::platform::{DATABASE, rule};
+use crate::support::platform::{DATABASE, one_rule, rule};
 use crate::support::run::{Finished, run};
 use crate::support::{Lab, Mode, Repo};
 
@@ -25,11 +25,7 @@ struct Generator {
 
 impl Generator {
     fn new() -> Self {
-        let lab = Lab::new();
-        let role = lab.role("flux-secrets");
-        let key = lab.key("us-west-2", &role);
-        let repo = Repo::new();
-        repo.write(".sops.yaml", &format!("creation_rules:\n{}", rule("a", &key, &role)));
+        let (lab, repo, _) = one_rule("a");
         let generator = Self { lab, repo, listed: Vec::new() };
         generator.with_kustomization("")
     }

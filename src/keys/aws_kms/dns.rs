@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 /// The answer to a look-up, or what the operating system says instead.
 type Answer = Result<Vec<IpAddr>, String>;
 
-/// How long after a question it is answered like that again, where there was an answer. Less than any name server's.
+/// How long after a question it is answered like that again, where there was an answer. A build asks for seconds, and a
+/// name server's own time is seldom as short.
 const LIFETIME: Duration = Duration::from_secs(1);
 
 /// The system's resolver, with one question of a kind at a time.

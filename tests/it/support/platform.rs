@@ -74,6 +74,16 @@ impl Platform {
     }
 }
 
+/// A repository with one rule, over `secrets/PART`, and what it needs of AWS; the ARN of its role.
+pub(crate) fn one_rule(part: &str) -> (Lab, Repo, String) {
+    let lab = Lab::new();
+    let role = lab.role("flux-secrets");
+    let key = lab.key("us-west-2", &role);
+    let repo = Repo::new();
+    repo.write(".sops.yaml", &format!("creation_rules:\n{}", rule(part, &key, &role)));
+    (lab, repo, role)
+}
+
 /// A Secret with what Secrets have: values below `stringData`, base64 below `data`, and clear metadata.
 pub(crate) const DATABASE: &str = "\
 apiVersion: v1
