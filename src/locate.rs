@@ -226,14 +226,17 @@ impl<'f> Locator<'f> {
         Ok(Ruled { rules: self.read_rules(&sops_yaml)?, path })
     }
 
-    /// A problem with a file that may not be read, and what to do about it where this process is somebody else than the one who
-    /// started the build.
+    /// A problem with a file that cannot be read, and what to do about it where it is there: this process may be somebody else than
+    /// the one who started the build, or it is no file that anybody would read.
     #[must_use]
     pub fn with_help_to_read(&self, problem: Problem, error: &FileError) -> Problem {
         match (&self.ground, error) {
             (Ground::Container(_), FileError::Denied) => problem.help(
                 "kustomize runs the container as nobody: let everyone read what is mounted, or build with --as-current-user",
             ),
+            (_, FileError::Unreadable(_)) => {
+                problem.help("see what is there: a regular file is expected, and what is larger has to be split")
+            }
             _ => problem,
         }
     }

@@ -197,6 +197,7 @@ fn an_annotation_in_a_file_is_not_believed() {
 }
 
 #[test]
+#[expect(clippy::disallowed_types, reason = "only so can a file be sparse")]
 fn what_cannot_be_located_is_refused() {
     let generator = Generator::new().file("database.yaml", DATABASE).listing("../secrets/a/none.yaml");
     generator.assert_refused(
@@ -206,6 +207,11 @@ fn what_cannot_be_located_is_refused() {
     let generator = Generator::new().listing("../secrets");
     generator.repo.write("secrets/a", "");
     generator.assert_refused(Code::OriginNotFound, &["not a regular file"]);
+    let generator = Generator::new().listing("huge.yaml");
+    let huge = std::fs::File::create(generator.repo.path("app/huge.yaml")).expect("a file");
+    huge.set_len(257 << 20).expect("a sparse file");
+    generator
+        .assert_refused(Code::OriginNotFound, &["app/huge.yaml", "larger than 256 MiB", "has to be split"]);
     let generator = Generator::new().listing("/etc/hostname");
     generator.assert_refused(Code::OriginOutsideRoot, &[]);
     let generator = Generator::new().listing("link.yaml");
